@@ -1,0 +1,1 @@
+"""Router Lab: see, question and improve the decisions of prompt routers. Never imports streamlit."""

@@ -1,0 +1,1 @@
+"""Corpus: reading, health, near-duplicates, split."""

@@ -1,0 +1,1 @@
+"""Evaluation: metrics with intervals, reports bound to what they were made from."""

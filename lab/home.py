@@ -1,0 +1,47 @@
+"""Every path of the lab, in one object that is passed around."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where things are. ``project`` is read-only; everything written at run time lies under ``state``."""
+
+    project: Path = PROJECT
+    state: Path = field(default=PROJECT / ".router-lab")
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """``$ROUTER_LAB_HOME`` moves the state folder; the default is ``.router-lab/`` beside the code."""
+        given = os.environ.get("ROUTER_LAB_HOME")
+        return cls(state=Path(given).expanduser().resolve()) if given else cls()
+
+    @property
+    def routers(self) -> Path:
+        return self.project / "models" / "routers"
+
+    @property
+    def taxonomy(self) -> Path:
+        return self.project / "models" / "taxonomy.json"
+
+    @property
+    def backends(self) -> Path:
+        return self.project / "models" / "backends.yaml"
+
+    @property
+    def corpus(self) -> Path:
+        return self.project / "corpus"
+
+    @property
+    def encoders(self) -> Path:
+        return self.state / "encoders"
+
+    @property
+    def vectors(self) -> Path:
+        return self.state / "vectors.sqlite"

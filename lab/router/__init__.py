@@ -1,0 +1,1 @@
+"""The domain router: head, folder format, recipes, training, calibration, decision, explanation."""

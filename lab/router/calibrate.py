@@ -1,0 +1,119 @@
+"""From logits to a probability that the domain is the prompt's primary one, and to a threshold that keeps a promised precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lab.errors import ArtefactError
+from lab.evaluation.intervals import wilson
+from lab.router.head import sigmoid, softmax
+
+TARGETS = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95, 0.98)
+DEFAULT_TARGET = 0.90
+MIN_ACCEPTED = 30
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``temperature``: softmax(z / a[0]); ``platt``: σ(a_c·z_c + b_c) per class (Platt 1999); ``none``: no probability is claimed."""
+
+    kind: str
+    a: tuple[float, ...] = ()
+    b: tuple[float, ...] = ()
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """(n, N) in [0, 1], or None for kind ``none``."""
+        if self.kind == "temperature":
+            return softmax(logits / self.a[0])
+        if self.kind == "platt":
+            return sigmoid(logits * np.asarray(self.a, dtype=np.float32) + np.asarray(self.b, dtype=np.float32))
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "a": list(self.a), "b": list(self.b)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any] | None, domains: int) -> Calibration:
+        if not value or value.get("kind") == "none":
+            return cls("none")
+        want = {"temperature": (1, 0), "platt": (domains, domains)}.get(str(value.get("kind")))
+        a, b = tuple(map(float, value.get("a", ()))), tuple(map(float, value.get("b", ())))
+        if want is None or (len(a), len(b)) != want or not np.isfinite((*a, *b)).all():
+            raise ArtefactError(f"Calibration {value.get('kind')!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json.")
+        return cls(str(value["kind"]), a, b)
+
+
+def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
+    """The temperature of least log loss (Guo et al. 2017, "On calibration of modern neural networks")."""
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(primary))
+
+    def loss(log_t: float) -> float:
+        z = logits / np.exp(log_t)
+        top = z.max(axis=1)
+        return float((np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[rows, primary]).mean())
+
+    return Calibration("temperature", (float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)),))
+
+
+def fit_platt(logits: np.ndarray, primary: np.ndarray) -> Calibration:
+    """One logistic regression per class on its own logit; a class with under 5 rows takes the pooled fit of all classes."""
+    from sklearn.linear_model import LogisticRegression
+
+    wanted = np.eye(logits.shape[1], dtype=bool)[primary]
+    pooled = LogisticRegression().fit(logits.reshape(-1, 1), wanted.reshape(-1))
+    a, b = [], []
+    for domain in range(logits.shape[1]):
+        enough = wanted[:, domain].sum() >= 5
+        fit = LogisticRegression().fit(logits[:, [domain]], wanted[:, domain]) if enough else pooled
+        a.append(float(fit.coef_[0, 0]))
+        b.append(float(fit.intercept_[0]))
+    return Calibration("platt", tuple(a), tuple(b))
+
+
+def fit_calibration(logits: np.ndarray, primary: np.ndarray, folds: int = 5) -> tuple[Calibration, dict[str, float]]:
+    """The kind whose top-1 probability has the lower Brier score on held-out fifths of the validation rows, refitted on all of them.
+
+    Also returns that Brier score of each kind. Fewer than 100 rows: ``none``.
+    """
+    if len(primary) < 100:
+        return Calibration("none"), {}
+    fits = {"temperature": fit_temperature, "platt": fit_platt}
+    fold = np.arange(len(primary)) % folds
+    brier: dict[str, float] = {}
+    for kind, fit in fits.items():
+        parts = []
+        for k in range(folds):
+            inside, outside = fold != k, fold == k
+            p = fit(logits[inside], primary[inside]).probabilities(logits[outside])
+            top = logits[outside].argmax(1)
+            parts.append((p[np.arange(len(top)), top] - (top == primary[outside])) ** 2)
+        brier[kind] = float(np.concatenate(parts).mean())
+    return fits[min(brier, key=brier.get)](logits, primary), brier
+
+
+def thresholds(top_probability: np.ndarray, correct: np.ndarray, targets: tuple[float, ...] = TARGETS) -> list[dict[str, Any]]:
+    """For each target precision the lowest probability above which at least that share was right, on at least MIN_ACCEPTED rows.
+
+    Rows: target, threshold (None if out of reach), precision, interval (Wilson 95 %), coverage, accepted, n.
+    """
+    order = np.argsort(-top_probability, kind="stable")
+    p, right = top_probability[order], np.cumsum(correct[order])
+    accepted = np.arange(1, len(p) + 1)
+    last_of_ties = np.append(p[1:] < p[:-1], True)
+    out = []
+    for target in targets:
+        fits = np.flatnonzero((right / accepted >= target) & (accepted >= MIN_ACCEPTED) & last_of_ties)
+        if len(fits) == 0:
+            out.append({"target": target, "threshold": None, "precision": None, "interval": None, "coverage": 0.0, "accepted": 0, "n": len(p)})
+            continue
+        k = int(fits[-1])
+        out.append({
+            "target": target, "threshold": float(p[k]), "precision": float(right[k] / accepted[k]), "interval": list(wilson(int(right[k]), int(accepted[k]))),
+            "coverage": float(accepted[k] / len(p)), "accepted": int(accepted[k]), "n": len(p),
+        })  # fmt: skip
+    return out

@@ -1,0 +1,115 @@
+"""A loaded router: folder + calibration + abstain thresholds, and its decision for a prompt's vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.errors import EncoderError
+from lab.router.calibrate import DEFAULT_TARGET, Calibration
+from lab.router.folder import METRICS, OURS, RouterFolder, read_router
+from lab.router.head import GATEWAY_SCORE, selections, sigmoid
+from lab.text.encoder import MINILM
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``domain`` is None when the router abstains. ``threshold`` is what the top probability (or raw score) was held against."""
+
+    domain: str | None
+    abstained: bool
+    reason: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One prompt: (N,) logits, sigmoid scores, and calibrated probabilities or None."""
+
+    logits: np.ndarray
+    scores: np.ndarray
+    probabilities: np.ndarray | None
+
+
+class Router:
+    """Immutable after loading; safe to share between threads."""
+
+    def __init__(self, folder: RouterFolder, name: str) -> None:
+        self.name, self.folder = name, folder
+        self.head, self.domains, self.sha256 = folder.head, folder.domains, folder.weights_sha256
+        self.ours: dict[str, Any] = folder.meta.get(OURS) or {}
+        self.calibration = Calibration.from_json(self.ours.get("calibration"), self.head.domains)
+        self.encoder_name = str(folder.meta.get("embedding_model") or MINILM)
+
+    @classmethod
+    def load(cls, path: Path, name: str | None = None) -> Router:
+        return cls(read_router(path), name or path.name)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any] | None:
+        """metrics.json, or None; a file made from other weights is refused."""
+        from lab.errors import ArtefactError
+        from lab.files import read_json
+
+        path = self.folder.path / METRICS
+        if not path.is_file():
+            return None
+        metrics = read_json(path)
+        bound = (metrics.get("bound_to") or {}).get("router_sha256")
+        if bound != self.sha256:
+            raise ArtefactError(f"{path} was made from weights {str(bound)[:12]}, but the folder holds {self.sha256[:12]}.", "Evaluate the router again.")
+        return metrics
+
+    @property
+    def thresholds(self) -> list[dict[str, Any]]:
+        return list(self.ours.get("abstain", {}).get("thresholds", ()))
+
+    def threshold(self, target: float) -> dict[str, Any] | None:
+        return next((row for row in self.thresholds if abs(row["target"] - target) < 1e-9), None)
+
+    def logits(self, vectors: np.ndarray) -> np.ndarray:
+        """(n, N) from (n, D); EncoderError if D is not the head's."""
+        if vectors.shape[1] != self.head.dim:
+            raise EncoderError(
+                f"Router {self.name} reads vectors of {self.head.dim} numbers, its encoder {self.encoder_name} gives {vectors.shape[1]}.",
+                "Set embedding_model in meta.json to the encoder it was trained on.",
+            )
+        return self.head.logits(vectors)
+
+    def score(self, vector: np.ndarray) -> Scored:
+        """Scores of one prompt from its vector (D,)."""
+        logits = self.logits(vector[None, :])
+        probabilities = self.calibration.probabilities(logits)
+        return Scored(logits[0], sigmoid(logits)[0], None if probabilities is None else probabilities[0])
+
+    def claimed(self, logits: np.ndarray) -> np.ndarray:
+        """(n,) the probability claimed for the top domain: calibrated, or its raw score without a calibration."""
+        values = self.calibration.probabilities(logits)
+        values = sigmoid(logits) if values is None else values
+        return values[np.arange(len(logits)), logits.argmax(axis=1)]
+
+    def selections(self, scored: Scored) -> list[tuple[str, float]]:
+        return selections(scored.scores, self.domains)
+
+    def decide(self, scored: Scored, target: float = DEFAULT_TARGET) -> Decision:
+        """Accept the top domain, or abstain. Without calibration the gateway's rule (score ≥ 0.50) is used and said."""
+        top = int(scored.logits.argmax())
+        domain = self.domains[top]
+        if scored.probabilities is None:
+            score = float(scored.scores[top])
+            if score >= GATEWAY_SCORE:
+                return Decision(domain, False, f"raw score {score:.2f} reaches the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration", GATEWAY_SCORE)
+            return Decision(None, True, f"raw score {score:.2f} of {domain} is under the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration", GATEWAY_SCORE)
+        probability, row = float(scored.probabilities[top]), self.threshold(target)
+        if row is None or row["threshold"] is None:
+            why = f"no threshold of this router kept {target:.0%} precision on its validation rows" if row else f"no threshold was fitted for {target:.0%} precision"
+            return Decision(None, True, why, 1.0)
+        limit = float(row["threshold"])
+        kept = f"the threshold {limit:.2f} that kept {row['precision']:.0%} precision on {row['accepted']} of {row['n']} validation prompts"
+        if probability >= limit:
+            return Decision(domain, False, f"probability {probability:.2f} of {domain} reaches {kept}", limit)
+        return Decision(None, True, f"probability {probability:.2f} of {domain} is under {kept}", limit)

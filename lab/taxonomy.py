@@ -1,0 +1,89 @@
+"""The domains as data (definition, border, v5 membership, aliases) and the map from domain to backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab.errors import SettingsError
+from lab.files import read_json
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain. ``v5`` is its name in router v5, or None if v5 does not know it."""
+
+    name: str
+    definition: str
+    border: str
+    v5: str | None
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    version: int
+    rule: str
+    domains: tuple[Domain, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Taxonomy:
+        raw = read_json(path)
+        try:
+            domains = tuple(Domain(d["name"], d["definition"], d["border"], d["v5"], tuple(d["aliases"])) for d in raw["domains"])
+            return cls(int(raw["version"]), str(raw["rule"]), domains)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SettingsError(f"{path}: {type(error).__name__} {error}.", "Each domain needs name, definition, border, v5, aliases.") from None
+
+    @cached_property
+    def by_name(self) -> dict[str, Domain]:
+        return {domain.name: domain for domain in self.domains}
+
+    @cached_property
+    def _canonical(self) -> dict[str, str]:
+        return {alias: domain.name for domain in self.domains for alias in (*domain.aliases, domain.name)}
+
+    def canonical(self, label: str) -> str:
+        """The taxonomy's name for a label or one of its aliases; a label it does not know is returned as it is."""
+        return self._canonical.get(label, label)
+
+    def v5_labels(self) -> dict[str, str]:
+        """Taxonomy name → v5 name, for the domains that v5 knows."""
+        return {domain.name: domain.v5 for domain in self.domains if domain.v5}
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Domain → the model that answers it, and the specialist adapter that can take it over."""
+
+    backend: dict[str, str]
+    specialist: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Backends:
+        import yaml
+
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return cls(_inverted(raw["backends"], path), _inverted(raw.get("specialists") or {}, path))
+        except FileNotFoundError:
+            raise SettingsError(f"{path} is missing.", "Restore it: it says which model answers each domain.") from None
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            raise SettingsError(f"{path}: {error}.", "Expected 'backends: {model: [domain, …]}' and optionally 'specialists:'.") from None
+
+    def costs(self, wanted: str, given: str) -> bool:
+        """Whether answering ``given`` for ``wanted`` reaches another model. Two unmapped domains count as different."""
+        if wanted == given:
+            return False
+        return wanted not in self.backend or self.backend.get(given) != self.backend[wanted]
+
+
+def _inverted(groups: dict[str, list[str]], path: Path) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for model, domains in groups.items():
+        for domain in domains:
+            if domain in out:
+                raise SettingsError(f"{path}: domain '{domain}' is given to {out[domain]} and to {model}.", "Keep it under one of them.")
+            out[domain] = model
+    return out

@@ -1,0 +1,1 @@
+"""Text: preparation, language, encoders, vectors and their neighbours."""
