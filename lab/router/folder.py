@@ -97,6 +97,7 @@ def write_router(path: Path, head: Head, domains: list[str], meta: dict[str, Any
     with folder_aside(path) as aside:
         tensors = dict(zip(KEYS, (head.w0, head.b0, head.w3, head.b3), strict=True))
         save_file({key: np.ascontiguousarray(value, dtype=np.float32) for key, value in tensors.items()}, aside / WEIGHTS)
+        (aside / WEIGHTS).chmod(0o644)  # safetensors writes it readable by its owner alone; a gateway runs as somebody else
         write_json(aside / META, full)
         write_json(aside / LABELS, label_map)
         if metrics is not None:

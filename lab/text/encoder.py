@@ -58,6 +58,7 @@ def encoder_id(name: str, weights_sha256: str, pooling: str, max_tokens: int) ->
 
 def find_source(name: str) -> Source:
     """A packaged model, a folder, or a hub id (through huggingface_hub, its cache first). EncoderError says what was tried."""
+    name = MINILM if name in PACKAGED else name
     folder = _folder_of(name)
     config = read_json(folder / "config.json")
     weights = next((path for path in (folder / "model.safetensors", folder / "pytorch_model.bin") if path.is_file()), None)

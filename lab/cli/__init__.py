@@ -1,0 +1,1 @@
+"""Command line. Each command is a thin coat over the workbench."""
