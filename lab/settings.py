@@ -20,7 +20,11 @@ class Settings:
     @classmethod
     def from_environment(cls) -> Settings:
         """ROUTER_LAB_ENCODER, ROUTER_LAB_PRECISION, ROUTER_LAB_ROUTER."""
-        settings = cls(os.environ.get("ROUTER_LAB_ENCODER", ""), os.environ.get("ROUTER_LAB_PRECISION", "int8"), os.environ.get("ROUTER_LAB_ROUTER", "lab-47"))
+        settings = cls(
+            os.environ.get("ROUTER_LAB_ENCODER", ""),
+            os.environ.get("ROUTER_LAB_PRECISION", "int8"),
+            os.environ.get("ROUTER_LAB_ROUTER", "lab-47"),
+        )
         if settings.precision not in PRECISIONS:
             raise SettingsError(f"ROUTER_LAB_PRECISION is '{settings.precision}'.", f"Use one of: {', '.join(PRECISIONS)}.")
         return settings

@@ -34,7 +34,9 @@ class Taxonomy:
             domains = tuple(Domain(d["name"], d["definition"], d["border"], d["v5"], tuple(d["aliases"])) for d in raw["domains"])
             return cls(int(raw["version"]), str(raw["rule"]), domains)
         except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"{path}: {type(error).__name__} {error}.", "Each domain needs name, definition, border, v5, aliases.") from None
+            raise SettingsError(
+                f"{path}: {type(error).__name__} {error}.", "Each domain needs name, definition, border, v5, aliases."
+            ) from None
 
     @cached_property
     def by_name(self) -> dict[str, Domain]:

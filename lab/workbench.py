@@ -125,7 +125,9 @@ class Workbench:
 
     def router_names(self) -> list[str]:
         """Shipped routers, the default first."""
-        names = sorted(path.name for path in self.home.routers.iterdir() if (path / WEIGHTS).is_file()) if self.home.routers.is_dir() else []
+        names = (
+            sorted(path.name for path in self.home.routers.iterdir() if (path / WEIGHTS).is_file()) if self.home.routers.is_dir() else []
+        )
         return sorted(names, key=lambda name: (name != self.settings.default_router, name))
 
     def router(self, name: str | Path | None = None) -> Router:
@@ -134,7 +136,10 @@ class Workbench:
         shipped = self.home.routers / given
         path = shipped if given in self.router_names() else Path(given).expanduser()
         if path is not shipped and not path.exists():
-            raise InputError(f"There is no router '{given}'.", f"Shipped are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.")
+            raise InputError(
+                f"There is no router '{given}'.",
+                f"Shipped are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.",
+            )
         weights = path / WEIGHTS
         stat = weights.stat() if weights.is_file() else None
         key = (path.resolve(), stat.st_mtime_ns if stat else 0, stat.st_size if stat else 0)
@@ -184,10 +189,22 @@ class Workbench:
         scored = router.score(vector)
         decision = router.decide(scored, target)
         done = time.perf_counter()
-        timings = {"prepare": (ready - start) * 1e3, "encode": (encoded - ready) * 1e3, "head": (done - encoded) * 1e3, "total": (done - start) * 1e3}
+        timings = {
+            "prepare": (ready - start) * 1e3,
+            "encode": (encoded - ready) * 1e3,
+            "head": (done - encoded) * 1e3,
+            "total": (done - start) * 1e3,
+        }
         return self._route(router, encoder, scored, decision, text, top_k, timings)
 
-    def route_many(self, texts: Sequence[str], router: str | Path | Router | None = None, top_k: int = 5, target: float = DEFAULT_TARGET, progress: Progress | None = None) -> list[Route]:
+    def route_many(
+        self,
+        texts: Sequence[str],
+        router: str | Path | Router | None = None,
+        top_k: int = 5,
+        target: float = DEFAULT_TARGET,
+        progress: Progress | None = None,
+    ) -> list[Route]:
         """As :meth:`route` for many; the encoder's work is shared out over the cores."""
         router = router if isinstance(router, Router) else self.router(router)
         encoder = self.serving_encoder(router)
@@ -200,7 +217,9 @@ class Workbench:
             out.append(self._route(router, encoder, scored, router.decide(scored, target), text, top_k, each))
         return out
 
-    def _route(self, router: Router, encoder: Encoder, scored: Scored, decision: Decision, text: str, top_k: int, timings: dict[str, float]) -> Route:
+    def _route(
+        self, router: Router, encoder: Encoder, scored: Scored, decision: Decision, text: str, top_k: int, timings: dict[str, float]
+    ) -> Route:
         order = np.argsort(-scored.logits, kind="stable")[: max(1, top_k)]
         values = scored.scores if scored.probabilities is None else scored.probabilities
         two = np.argsort(-scored.logits, kind="stable")[:2]
@@ -238,7 +257,9 @@ class Workbench:
         with self._lock:
             if encoder.id not in self._indexes:
                 rows = self.corpus.rows
-                vectors = self.vectors.encode(encoder, [row.text for row in rows], (lambda done, of: progress("encode the corpus", done, of)) if progress else None)
+                vectors = self.vectors.encode(
+                    encoder, [row.text for row in rows], (lambda done, of: progress("encode the corpus", done, of)) if progress else None
+                )
                 splits = [self.frozen_split.get(row.id, "") for row in rows]
                 self._indexes[encoder.id] = CorpusIndex(rows, splits, vectors, {row.id: n for n, row in enumerate(rows)})
             return self._indexes[encoder.id]
@@ -253,7 +274,9 @@ class Workbench:
         encoder = self.encoder(router.encoder_name, REFERENCE)
         if encoder.dim != router.head.dim:
             self.serving_encoder(router)
-        vectors = self.vectors.encode(encoder, [row.text for row in rows], (lambda done, of: progress("encode", done, of)) if progress else None)
+        vectors = self.vectors.encode(
+            encoder, [row.text for row in rows], (lambda done, of: progress("encode", done, of)) if progress else None
+        )
         return evaluate(router, rows, vectors, encoder, self.taxonomy, self._training_ids(router))
 
     def _training_ids(self, router: Router) -> Collection[str] | None:
@@ -284,10 +307,19 @@ class Workbench:
         dataset = build_dataset(reading.rows, self.taxonomy, frozen, self.taxonomy.v5_labels() if v5 else None)
         reference = self.encoder(encoder or MINILM, REFERENCE)
         check = self._serving_encoders(encoder or MINILM) if shipped else ()
-        folder, metrics = build_router(dataset, reference, self.vectors, chosen, self.taxonomy, output, check=check, shipped_split=shipped and bool(frozen), progress=progress)
+        folder, metrics = build_router(
+            dataset,
+            reference,
+            self.vectors,
+            chosen,
+            self.taxonomy,
+            output,
+            check=check,
+            shipped_split=shipped and bool(frozen),
+            progress=progress,
+        )
         account = {
-            "rows": {side: int(len(dataset.side(side))) for side in ("train", "valid", "test")}, "domains": len(dataset.domains),
+            "rows": {side: len(dataset.side(side)) for side in ("train", "valid", "test")}, "domains": len(dataset.domains),
             "refused": [{"where": one.where, "reason": one.reason} for one in reading.refused], "left_out": dataset.left_out, "renamed": dataset.renamed,
         }  # fmt: skip
         return Router(folder, output.name), metrics, account
-

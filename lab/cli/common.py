@@ -30,7 +30,9 @@ class Bar:
             print(file=sys.stderr)
         self._stage = stage
         filled = int(30 * done / of)
-        print(f"\r{stage:>20} [{'#' * filled}{'.' * (30 - filled)}] {done}/{of}", end="\n" if done >= of else "", file=sys.stderr, flush=True)
+        print(
+            f"\r{stage:>20} [{'#' * filled}{'.' * (30 - filled)}] {done}/{of}", end="\n" if done >= of else "", file=sys.stderr, flush=True
+        )
         if done >= of:
             self._stage = ""
 

@@ -9,14 +9,24 @@ from lab.errors import LabError
 
 
 def add(commands) -> None:
-    group = commands.add_parser("models", help="list routers", description="What can route.").add_subparsers(dest="what", required=True, metavar="WHAT")
+    group = commands.add_parser("models", help="list routers", description="What can route.").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
     listing = group.add_parser("list", help="the routers at hand", description="Each router with its size, hashes and test figures.")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=list_models)
-    doctor = commands.add_parser("doctor", help="what is installed, what is missing and the fix", description="Check this installation. Exit status 2 if something must be mended.")
+    doctor = commands.add_parser(
+        "doctor",
+        help="what is installed, what is missing and the fix",
+        description="Check this installation. Exit status 2 if something must be mended.",
+    )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=run_doctor)
-    prepare = commands.add_parser("prepare", help="export the encoder and encode the corpus (once)", description="Make the first page quick: export, check, encode the corpus.")
+    prepare = commands.add_parser(
+        "prepare",
+        help="export the encoder and encode the corpus (once)",
+        description="Make the first page quick: export, check, encode the corpus.",
+    )
     prepare.set_defaults(run=run_prepare)
 
 
@@ -44,8 +54,14 @@ def list_models(options: argparse.Namespace) -> int:
             print(f"{row['name']:<10} unusable: {row['error']}")
         else:
             test = row["test"]
-            figures = f"test n={test['n']} top-1 {percent(test['top1'], test['intervals']['top1'])} macro-F1 {percent(test['macro_f1'], test['intervals']['macro_f1'])}" if test else "no figures"
-            print(f"{row['name']:<10} {row['domains']:>3} domains {row['parameters']:>7} parameters  recipe {row['recipe']}  {row['router_sha256'][:12]}  {figures}")
+            figures = (
+                f"test n={test['n']} top-1 {percent(test['top1'], test['intervals']['top1'])} macro-F1 {percent(test['macro_f1'], test['intervals']['macro_f1'])}"
+                if test
+                else "no figures"
+            )
+            print(
+                f"{row['name']:<10} {row['domains']:>3} domains {row['parameters']:>7} parameters  recipe {row['recipe']}  {row['router_sha256'][:12]}  {figures}"
+            )
     return 0
 
 

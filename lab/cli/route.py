@@ -15,14 +15,24 @@ from lab.text.prepare import fault
 
 
 def add(commands) -> None:
-    command = commands.add_parser("route", help="route a prompt, or a JSONL file of prompts", description="Say where a prompt goes and why.")
+    command = commands.add_parser(
+        "route", help="route a prompt, or a JSONL file of prompts", description="Say where a prompt goes and why."
+    )
     command.add_argument("text", nargs="?", metavar="TEXT", help="the prompt; '-' reads it from standard input")
     command.add_argument("--router", help="a shipped router's name or a router folder (default lab-47)")
     command.add_argument("--top-k", type=int, default=5, metavar="K", help="domains to list (default 5)")
-    command.add_argument("--target", type=float, default=DEFAULT_TARGET, choices=TARGETS, help=f"precision below which the router abstains (default {DEFAULT_TARGET})")
+    command.add_argument(
+        "--target",
+        type=float,
+        default=DEFAULT_TARGET,
+        choices=TARGETS,
+        help=f"precision below which the router abstains (default {DEFAULT_TARGET})",
+    )
     command.add_argument("--file", type=Path, metavar="IN.jsonl", help="route every row (field prompt or text); other fields are kept")
     command.add_argument("--output", type=Path, metavar="OUT.jsonl", help="where the routed rows go; a field 'route' is added")
-    command.add_argument("--skip-bad", action="store_true", help="leave rows that cannot be routed out of the output (they are listed) instead of stopping")
+    command.add_argument(
+        "--skip-bad", action="store_true", help="leave rows that cannot be routed out of the output (they are listed) instead of stopping"
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
 
@@ -33,7 +43,10 @@ def run(options: argparse.Namespace) -> int:
     if options.file:
         return _file(options)
     if options.output or options.text is None:
-        raise InputError("Nothing to route." if options.text is None else "--output goes with --file.", "Give a TEXT, or --file IN.jsonl --output OUT.jsonl.")
+        raise InputError(
+            "Nothing to route." if options.text is None else "--output goes with --file.",
+            "Give a TEXT, or --file IN.jsonl --output OUT.jsonl.",
+        )
     route = workbench().route(sys.stdin.read() if options.text == "-" else options.text, options.router, options.top_k, options.target)
     if options.json:
         print_json(route.to_json())
@@ -63,7 +76,10 @@ def _file(options: argparse.Namespace) -> int:
             texts.append(text)
     if bad and not options.skip_bad:
         more = f" … and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(f"{len(bad)} of {len(bad) + len(good)} rows cannot be routed; nothing was written. {'; '.join(bad[:5])}{more}.", "Mend them, or use --skip-bad.")
+        raise InputError(
+            f"{len(bad)} of {len(bad) + len(good)} rows cannot be routed; nothing was written. {'; '.join(bad[:5])}{more}.",
+            "Mend them, or use --skip-bad.",
+        )
     routes = workbench().route_many(texts, options.router, options.top_k, options.target, Bar())
     rows = []
     for value, route in zip(good, routes, strict=True):
@@ -71,7 +87,12 @@ def _file(options: argparse.Namespace) -> int:
         del answer["timings_ms"]
         rows.append(value | {"route": answer})
     write_bytes(options.output, jsonl_dump(rows))
-    summary = {"routed": len(rows), "abstained": sum(route.decision.abstained for route in routes), "bad": bad, "output": str(options.output)}
+    summary = {
+        "routed": len(rows),
+        "abstained": sum(route.decision.abstained for route in routes),
+        "bad": bad,
+        "output": str(options.output),
+    }
     if options.json:
         print_json(summary)
     else:

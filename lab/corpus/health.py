@@ -133,8 +133,14 @@ def _near(rows: list[Row], pairs: list[tuple[int, int, float]], same: bool) -> l
 
 
 def _across_splits(rows: list[Row], pairs: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
-    return [_at(rows[i], f"{rows[i].split} and {rows[j].split}: {rows[j].where}") for i, j, _ in pairs if rows[i].split and rows[j].split and rows[i].split != rows[j].split]
+    return [
+        _at(rows[i], f"{rows[i].split} and {rows[j].split}: {rows[j].where}")
+        for i, j, _ in pairs
+        if rows[i].split and rows[j].split and rows[i].split != rows[j].split
+    ]
 
 
 def _language(rows: list[Row], found: list[str]) -> list[dict[str, Any]]:
-    return [_at(row, f"written {row.lang}, detected {seen}") for row, seen in zip(rows, found, strict=True) if row.lang and row.lang != seen]
+    return [
+        _at(row, f"written {row.lang}, detected {seen}") for row, seen in zip(rows, found, strict=True) if row.lang and row.lang != seen
+    ]

@@ -26,7 +26,7 @@ def read_corpus(path: Path) -> Reading:
         raise InputError(f"{path} does not exist.", "Name a JSONL file or a folder of them.")
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     if not files:
-        raise InputError(f"{path} holds no *.jsonl file.", "One JSON object a line: {\"prompt\": …, \"domain\": …}.")
+        raise InputError(f"{path} holds no *.jsonl file.", 'One JSON object a line: {"prompt": …, "domain": …}.')
     rows: list[Row] = []
     refused: list[Refusal] = []
     for file in files:
@@ -61,7 +61,9 @@ def text_of(value: dict[str, Any]) -> str | None:
             if isinstance(message, dict) and message.get("role") == "user":
                 content = message.get("content")
                 if isinstance(content, list):
-                    content = "\n".join(str(block["text"]) for block in content if isinstance(block, dict) and isinstance(block.get("text"), str))
+                    content = "\n".join(
+                        str(block["text"]) for block in content if isinstance(block, dict) and isinstance(block.get("text"), str)
+                    )
                 return content if isinstance(content, str) else None
     return None
 
@@ -69,7 +71,10 @@ def text_of(value: dict[str, Any]) -> str | None:
 def _row(value: dict[str, Any], where: str, stem: str, split: str, part: str) -> Row | Refusal:
     text = text_of(value)
     if text is None:
-        return Refusal(where, f"no prompt: expected one of {', '.join(TEXT_KEYS)} or messages, found {', '.join(map(repr, list(value)[:6])) or 'no key'}")
+        return Refusal(
+            where,
+            f"no prompt: expected one of {', '.join(TEXT_KEYS)} or messages, found {', '.join(map(repr, list(value)[:6])) or 'no key'}",
+        )
     problem = fault(text)
     excerpt = text[:80].encode("utf-8", "backslashreplace").decode()
     if problem:

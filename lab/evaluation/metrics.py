@@ -84,5 +84,10 @@ def slices(logits: np.ndarray, primary: np.ndarray, keys: list[str]) -> dict[str
     out = {}
     for value in sorted(set(keys), key=lambda v: (-int((values == v).sum()), v)):
         rows = values == value
-        out[value] = {"n": int(rows.sum()), "top1": float(right[rows].mean()), "interval": list(wilson(int(right[rows].sum()), int(rows.sum()))), "top3": float(right3[rows].mean())}
+        out[value] = {
+            "n": int(rows.sum()),
+            "top1": float(right[rows].mean()),
+            "interval": list(wilson(int(right[rows].sum()), int(rows.sum()))),
+            "top3": float(right3[rows].mean()),
+        }
     return out

@@ -21,21 +21,33 @@ from lab.text.language import detect
 
 def known_rows(router: Router, rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Row numbers whose label (or its taxonomy name) the router has, their class ids, and the count of each label it does not have."""
-    place = {taxonomy.canonical(domain): i for i, domain in enumerate(router.domains)} | {domain: i for i, domain in enumerate(router.domains)}
+    place = {taxonomy.canonical(domain): i for i, domain in enumerate(router.domains)} | {
+        domain: i for i, domain in enumerate(router.domains)
+    }
     found = [place.get(row.domain, place.get(taxonomy.canonical(row.domain))) for row in rows]
     unknown = Counter(row.domain for row, one in zip(rows, found, strict=True) if one is None)
     kept = np.asarray([n for n, one in enumerate(found) if one is not None], dtype=np.int64)
     return kept, np.asarray([one for one in found if one is not None], dtype=np.int64), dict(sorted(unknown.items()))
 
 
-def evaluate(router: Router, rows: Sequence[Row], vectors: np.ndarray, encoder: Encoder, taxonomy: Taxonomy, training_ids: Collection[str] | None = None) -> dict[str, Any]:
+def evaluate(
+    router: Router,
+    rows: Sequence[Row],
+    vectors: np.ndarray,
+    encoder: Encoder,
+    taxonomy: Taxonomy,
+    training_ids: Collection[str] | None = None,
+) -> dict[str, Any]:
     """The report as JSON. ``vectors`` (n, D) belong to ``rows``. Rows with a label that the router does not have are counted apart.
 
     ``training_ids``: text ids of the router's training rows, if known; how many of them are among ``rows`` is said.
     """
     kept, primary, unknown = known_rows(router, rows, taxonomy)
     if len(kept) == 0:
-        raise InputError(f"None of the {len(rows)} labels is a domain of router {router.name} (e.g. {', '.join(list(unknown)[:5])}).", "Use data with its labels.")
+        raise InputError(
+            f"None of the {len(rows)} labels is a domain of router {router.name} (e.g. {', '.join(list(unknown)[:5])}).",
+            "Use data with its labels.",
+        )
     logits = router.logits(vectors[kept])
     claimed, right = router.claimed(logits), logits.argmax(1) == primary
     chosen = [rows[n] for n in kept]

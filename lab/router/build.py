@@ -53,7 +53,7 @@ def build_router(
     ours = {
         "format": 1, "recipe": recipe.to_json(), "kept_epoch": trained.kept_epoch, "history": [asdict(epoch) for epoch in trained.history],
         "encoder_id": encoder.id, "encoder_precision": encoder.precision, "corpus_sha256": dataset.corpus_sha256, "split_sha256": dataset.split_sha256,
-        "rows": {side: int(len(dataset.side(side))) for side in SIDES}, "left_out": dataset.left_out, "renamed": dataset.renamed,
+        "rows": {side: len(dataset.side(side)) for side in SIDES}, "left_out": dataset.left_out, "renamed": dataset.renamed,
         "calibration": calibration, "calibration_brier_cv": brier, "abstain": {"fitted_on": "valid", "thresholds": abstain},
         "trained_on_shipped_split": shipped_split,
         "libraries": {name: version(name) for name in LIBRARIES},
@@ -74,7 +74,12 @@ def _with_figures(meta: dict[str, Any], metrics: dict[str, Any] | None, trained:
     best = max((epoch.valid_top1 for epoch in trained.history if epoch.valid_top1 is not None), default=None)
     figures = {} if best is None else {"best_val_top1": best}
     if metrics:
-        figures |= {"top1_acc": metrics["top1"], "top3_acc": metrics["top3"], "macro_f1": metrics["macro_f1"], "weighted_f1": metrics["weighted_f1"]}
+        figures |= {
+            "top1_acc": metrics["top1"],
+            "top3_acc": metrics["top3"],
+            "macro_f1": metrics["macro_f1"],
+            "weighted_f1": metrics["weighted_f1"],
+        }
         figures["per_label_f1"] = {domain: row["f1"] for domain, row in metrics["per_domain"].items()}
     ours = meta[OURS]
     return {key: value for key, value in meta.items() if key != OURS} | figures | {OURS: ours}
@@ -94,7 +99,10 @@ def _evaluate_test(
     training_ids = {dataset.rows[row].id for row in dataset.side("train")}
     report = evaluate(router, rows, vectors[test], encoder, taxonomy, training_ids)
     report["bound_to"] |= {"corpus_sha256": dataset.corpus_sha256, "split_sha256": dataset.split_sha256, "side": "test"}
-    report["drift"] = {other.precision: drift(router, vectors[test], cache.encode(other, [row.text for row in rows]), dataset.labels(test)[0]) for other in check}
+    report["drift"] = {
+        other.precision: drift(router, vectors[test], cache.encode(other, [row.text for row in rows]), dataset.labels(test)[0])
+        for other in check
+    }
     return report
 
 

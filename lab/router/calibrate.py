@@ -42,7 +42,9 @@ class Calibration:
         want = {"temperature": (1, 0), "platt": (domains, domains)}.get(str(value.get("kind")))
         a, b = tuple(map(float, value.get("a", ()))), tuple(map(float, value.get("b", ())))
         if want is None or (len(a), len(b)) != want or not np.isfinite((*a, *b)).all():
-            raise ArtefactError(f"Calibration {value.get('kind')!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json.")
+            raise ArtefactError(
+                f"Calibration {value.get('kind')!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json."
+            )
         return cls(str(value["kind"]), a, b)
 
 
@@ -109,7 +111,9 @@ def thresholds(top_probability: np.ndarray, correct: np.ndarray, targets: tuple[
     for target in targets:
         fits = np.flatnonzero((right / accepted >= target) & (accepted >= MIN_ACCEPTED) & last_of_ties)
         if len(fits) == 0:
-            out.append({"target": target, "threshold": None, "precision": None, "interval": None, "coverage": 0.0, "accepted": 0, "n": len(p)})
+            out.append(
+                {"target": target, "threshold": None, "precision": None, "interval": None, "coverage": 0.0, "accepted": 0, "n": len(p)}
+            )
             continue
         k = int(fits[-1])
         out.append({

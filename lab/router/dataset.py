@@ -54,7 +54,9 @@ class Dataset:
         return split_sha256(self.rows, self.splits)
 
 
-def build_dataset(rows: Sequence[Row], taxonomy: Taxonomy, frozen: Mapping[str, str] | None = None, only: Mapping[str, str] | None = None) -> Dataset:
+def build_dataset(
+    rows: Sequence[Row], taxonomy: Taxonomy, frozen: Mapping[str, str] | None = None, only: Mapping[str, str] | None = None
+) -> Dataset:
     """``only`` (taxonomy name → the router's name) keeps and renames a part of the domains, as v5 has it.
 
     Aliases become the taxonomy's names. Rows that come with a train/test split but no valid one give a tenth of train to valid, by
@@ -90,5 +92,8 @@ def build_dataset(rows: Sequence[Row], taxonomy: Taxonomy, frozen: Mapping[str, 
     trained = {row.domain for row, side in zip(kept, splits, strict=True) if side == "train"}
     if len(domains) < 2 or set(domains) - trained:
         missing = ", ".join(sorted(set(domains) - trained)[:5])
-        raise InputError(f"A router needs two or more labels with training rows; without one: {missing or 'there is only one label'}.", "Add prompts for them, or leave the label out.")
+        raise InputError(
+            f"A router needs two or more labels with training rows; without one: {missing or 'there is only one label'}.",
+            "Add prompts for them, or leave the label out.",
+        )
     return Dataset(kept, domains, splits, dict(left_out), dict(renamed))

@@ -45,9 +45,15 @@ def read_router(path: Path) -> RouterFolder:
     domains = _domains(path, meta, label_map)
     for key, found in (("embedding_dim", head.dim), ("hidden_dim", head.hidden), ("num_domains", head.domains)):
         if key in meta and meta[key] != found:
-            raise ArtefactError(f"{path / META}: {key} is {meta[key]!r}, but {WEIGHTS} has {found}.", "The two files are of different versions; restore both.")
+            raise ArtefactError(
+                f"{path / META}: {key} is {meta[key]!r}, but {WEIGHTS} has {found}.",
+                "The two files are of different versions; restore both.",
+            )
     if len(domains) != head.domains:
-        raise ArtefactError(f"{path / META}: {len(domains)} domains are named, but {WEIGHTS} scores {head.domains}.", "The two files are of different versions; restore both.")
+        raise ArtefactError(
+            f"{path / META}: {len(domains)} domains are named, but {WEIGHTS} scores {head.domains}.",
+            "The two files are of different versions; restore both.",
+        )
     return RouterFolder(path, head, domains, meta, sha256_file(path / WEIGHTS))
 
 
@@ -61,12 +67,18 @@ def _read_head(path: Path) -> Head:
         raise ArtefactError(f"{path} is not a readable safetensors file ({error}).", "It may be truncated; copy it again.") from None
     tensors = {key.removeprefix("net."): value for key, value in tensors.items()}
     if set(tensors) != set(KEYS):
-        raise ArtefactError(f"{path}: expected the tensors {', '.join(KEYS)}, found {', '.join(sorted(tensors)) or 'none'}.", "Only a two-layer head can be loaded.")
+        raise ArtefactError(
+            f"{path}: expected the tensors {', '.join(KEYS)}, found {', '.join(sorted(tensors)) or 'none'}.",
+            "Only a two-layer head can be loaded.",
+        )
     for key, value in tensors.items():
         if value.dtype != np.float32:
             raise ArtefactError(f"{path}: tensor {key} is {value.dtype}, expected float32.", "Save the head in F32.")
         if not np.isfinite(value).all():
-            raise ArtefactError(f"{path}: tensor {key} has {int((~np.isfinite(value)).sum())} values that are NaN or infinite.", "The training broke; use another version.")
+            raise ArtefactError(
+                f"{path}: tensor {key} has {int((~np.isfinite(value)).sum())} values that are NaN or infinite.",
+                "The training broke; use another version.",
+            )
     w0, b0, w3, b3 = (tensors[key] for key in KEYS)
     if (w0.ndim, b0.ndim, w3.ndim, b3.ndim) != (2, 1, 2, 1) or w0.shape[0] != b0.shape[0] or w3.shape != (b3.shape[0], b0.shape[0]):
         shapes = ", ".join(f"{key} {list(tensors[key].shape)}" for key in KEYS)
@@ -81,8 +93,13 @@ def _domains(path: Path, meta: dict[str, Any], label_map: dict[str, Any]) -> lis
     from_map = [name for name, _ in sorted(label_map.items(), key=lambda item: item[1])]
     domains = meta.get("domains", from_map)
     if not isinstance(domains, list) or domains != from_map:
-        differing = next((f"position {i}: {a!r} and {b!r}" for i, (a, b) in enumerate(zip(domains, from_map, strict=False)) if a != b), f"{len(domains)} and {len(from_map)} names")
-        raise ArtefactError(f"{path}: {META} and {LABELS} name different domains ({differing}).", "The two files are of different versions; restore both.")
+        differing = next(
+            (f"position {i}: {a!r} and {b!r}" for i, (a, b) in enumerate(zip(domains, from_map, strict=False)) if a != b),
+            f"{len(domains)} and {len(from_map)} names",
+        )
+        raise ArtefactError(
+            f"{path}: {META} and {LABELS} name different domains ({differing}).", "The two files are of different versions; restore both."
+        )
     if meta.get("label_map", label_map) != label_map:
         raise ArtefactError(f"{path}: label_map in {META} is not {LABELS}.", "The two files are of different versions; restore both.")
     return from_map
@@ -93,7 +110,13 @@ def write_router(path: Path, head: Head, domains: list[str], meta: dict[str, Any
     from safetensors.numpy import save_file
 
     label_map = {domain: place for place, domain in enumerate(domains)}
-    full = {"embedding_dim": head.dim, "hidden_dim": head.hidden, "num_domains": head.domains, "domains": domains, "label_map": label_map} | meta
+    full = {
+        "embedding_dim": head.dim,
+        "hidden_dim": head.hidden,
+        "num_domains": head.domains,
+        "domains": domains,
+        "label_map": label_map,
+    } | meta
     with folder_aside(path) as aside:
         tensors = dict(zip(KEYS, (head.w0, head.b0, head.w3, head.b3), strict=True))
         save_file({key: np.ascontiguousarray(value, dtype=np.float32) for key, value in tensors.items()}, aside / WEIGHTS)
@@ -103,6 +126,9 @@ def write_router(path: Path, head: Head, domains: list[str], meta: dict[str, Any
         if metrics is not None:
             write_json(aside / METRICS, metrics)
         back = read_router(aside)
-        if back.domains != domains or not all(np.array_equal(a, b) for a, b in zip((head.w0, head.b0, head.w3, head.b3), (back.head.w0, back.head.b0, back.head.w3, back.head.b3), strict=True)):
+        if back.domains != domains or not all(
+            np.array_equal(a, b)
+            for a, b in zip((head.w0, head.b0, head.w3, head.b3), (back.head.w0, back.head.b0, back.head.w3, back.head.b3), strict=True)
+        ):
             raise ArtefactError(f"{path}: what was written does not read back the same.", "Check the disk.")
     return read_router(path)

@@ -61,7 +61,9 @@ class Router:
         metrics = read_json(path)
         bound = (metrics.get("bound_to") or {}).get("router_sha256")
         if bound != self.sha256:
-            raise ArtefactError(f"{path} was made from weights {str(bound)[:12]}, but the folder holds {self.sha256[:12]}.", "Evaluate the router again.")
+            raise ArtefactError(
+                f"{path} was made from weights {str(bound)[:12]}, but the folder holds {self.sha256[:12]}.", "Evaluate the router again."
+            )
         return metrics
 
     @property
@@ -102,11 +104,25 @@ class Router:
         if scored.probabilities is None:
             score = float(scored.scores[top])
             if score >= GATEWAY_SCORE:
-                return Decision(domain, False, f"raw score {score:.2f} reaches the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration", GATEWAY_SCORE)
-            return Decision(None, True, f"raw score {score:.2f} of {domain} is under the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration", GATEWAY_SCORE)
+                return Decision(
+                    domain,
+                    False,
+                    f"raw score {score:.2f} reaches the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration",
+                    GATEWAY_SCORE,
+                )
+            return Decision(
+                None,
+                True,
+                f"raw score {score:.2f} of {domain} is under the gateway's {GATEWAY_SCORE:.2f}; this router has no calibration",
+                GATEWAY_SCORE,
+            )
         probability, row = float(scored.probabilities[top]), self.threshold(target)
         if row is None or row["threshold"] is None:
-            why = f"no threshold of this router kept {target:.0%} precision on its validation rows" if row else f"no threshold was fitted for {target:.0%} precision"
+            why = (
+                f"no threshold of this router kept {target:.0%} precision on its validation rows"
+                if row
+                else f"no threshold was fitted for {target:.0%} precision"
+            )
             return Decision(None, True, why, 1.0)
         limit = float(row["threshold"])
         kept = f"the threshold {limit:.2f} that kept {row['precision']:.0%} precision on {row['accepted']} of {row['n']} validation prompts"

@@ -27,7 +27,9 @@ class TrainingSet:
     def __post_init__(self) -> None:
         n = len(self.vectors)
         if n == 0 or len(self.primary) != n or self.also.shape[0] != n:
-            raise InputError(f"Nothing to train on: {n} vectors, {len(self.primary)} labels, also {self.also.shape}.", "Check the corpus and its split.")
+            raise InputError(
+                f"Nothing to train on: {n} vectors, {len(self.primary)} labels, also {self.also.shape}.", "Check the corpus and its split."
+            )
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def train_head(train: TrainingSet, valid: TrainingSet | None, recipe: Recipe, pr
     times the class weight; joint (σ(z) − t)/B + ce_weight·ce. ``progress`` is told after each epoch and may raise to cancel.
     """
     if recipe.keep == "best-validation-top1" and valid is None:
-        raise InputError(f"Recipe {recipe.name} keeps the best validation epoch, but there are no validation rows.", "Use more rows or keep: last.")
+        raise InputError(
+            f"Recipe {recipe.name} keeps the best validation epoch, but there are no validation rows.", "Use more rows or keep: last."
+        )
     with one_thread() as torch, torch.inference_mode():
         return _Run(torch, train, valid, recipe).fit(progress)
 

@@ -65,14 +65,18 @@ def find_source(name: str) -> Source:
     if weights is None or weights.suffix == ".bin":
         found = "only pytorch_model.bin, which is a pickle and is never loaded" if weights else "no weights"
         raise EncoderError(f"{folder}: expected model.safetensors, found {found}.", "Use a model published with safetensors weights.")
-    return Source(name, folder, weights, _pooling(folder), _max_tokens(folder, config), int(config.get("hidden_size") or config.get("dim") or 0))
+    return Source(
+        name, folder, weights, _pooling(folder), _max_tokens(folder, config), int(config.get("hidden_size") or config.get("dim") or 0)
+    )
 
 
 def _folder_of(name: str) -> Path:
     given = Path(name).expanduser()
     if given.is_dir():
         if not (given / "config.json").is_file():
-            raise EncoderError(f"{given} has no config.json, so it is no sentence-transformers model.", "Name the folder that holds config.json.")
+            raise EncoderError(
+                f"{given} has no config.json, so it is no sentence-transformers model.", "Name the folder that holds config.json."
+            )
         return given.resolve()
     package = PACKAGED.get(name)
     spec = importlib.util.find_spec(package) if package else None
@@ -98,7 +102,11 @@ def _pooling(folder: Path) -> str:
     config = read_json(path)
     if isinstance(config.get("pooling_mode"), str):
         return str(config["pooling_mode"])
-    modes = [key.removeprefix("pooling_mode_").removesuffix("_tokens") for key, on in sorted(config.items()) if key.startswith("pooling_mode_") and on]
+    modes = [
+        key.removeprefix("pooling_mode_").removesuffix("_tokens")
+        for key, on in sorted(config.items())
+        if key.startswith("pooling_mode_") and on
+    ]
     return "-".join(modes) or "mean"
 
 

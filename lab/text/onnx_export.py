@@ -78,7 +78,9 @@ def export(source: Source, folder: Path) -> dict:
         for precision, name in FILES.items():
             _check(precision, aside, name, manifest, wanted)
         if "fp32" not in manifest["precisions"]:
-            raise EncoderError(f"The ONNX export of {source.name} disagrees with torch: {manifest['refused']['fp32']}.", "Use precision 'torch'.")
+            raise EncoderError(
+                f"The ONNX export of {source.name} disagrees with torch: {manifest['refused']['fp32']}.", "Use precision 'torch'."
+            )
         write_json(aside / "manifest.json", manifest)
     return manifest
 
@@ -95,7 +97,9 @@ def _check(precision: str, folder: Path, name: str, manifest: dict, wanted: np.n
         manifest["precisions"][precision] = entry
     else:
         path.unlink()
-        manifest["refused"][precision] = f"mean cosine {cosine.mean():.5f} on {len(PROBES)} probes, at least {MIN_MEAN_COSINE[precision]} was expected"
+        manifest["refused"][precision] = (
+            f"mean cosine {cosine.mean():.5f} on {len(PROBES)} probes, at least {MIN_MEAN_COSINE[precision]} was expected"
+        )
 
 
 def _export_fp32(model, path: Path) -> None:

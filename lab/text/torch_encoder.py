@@ -18,10 +18,14 @@ def load_sentence_transformer(source: Source, device: str = "cpu"):
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(str(source.folder), device=device, model_kwargs={"use_safetensors": True, "attn_implementation": "eager"})
+        model = SentenceTransformer(
+            str(source.folder), device=device, model_kwargs={"use_safetensors": True, "attn_implementation": "eager"}
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:300]
-        raise EncoderError(f"{source.folder} cannot be loaded by sentence-transformers: {reason}", "Check that the folder is complete.") from None
+        raise EncoderError(
+            f"{source.folder} cannot be loaded by sentence-transformers: {reason}", "Check that the folder is complete."
+        ) from None
     model.max_seq_length = source.max_tokens
     return model.eval()
 

@@ -25,7 +25,9 @@ class VectorCache:
         try:
             with closing(self._connect()) as database, database:
                 database.execute("PRAGMA journal_mode=WAL")
-                database.execute("CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, text TEXT, vector BLOB NOT NULL, PRIMARY KEY (encoder, text))")
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, text TEXT, vector BLOB NOT NULL, PRIMARY KEY (encoder, text))"
+                )
         except sqlite3.DatabaseError as error:
             raise LabError(f"{path} cannot be used as a vector cache: {error}.", "Delete the file; vectors are computed again.") from None
 
@@ -52,7 +54,9 @@ class VectorCache:
                 report = (lambda done, _all, start=start: progress(start + done, len(rows))) if progress else None
                 out[block] = encoder.encode([texts[row] for row in block], report)
                 with database:
-                    database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", [(key, ids[row], out[row].tobytes()) for row in block])
+                    database.executemany(
+                        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", [(key, ids[row], out[row].tobytes()) for row in block]
+                    )
             for row, one in enumerate(ids):
                 if one in missing and missing[one] != row:
                     out[row] = out[missing[one]]

@@ -1,0 +1,61 @@
+"""What every page shares: the workbench, the edge where errors become a sentence, and showing untrusted text as text."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import streamlit as st
+
+from lab.errors import LabError
+from lab.workbench import Workbench
+
+MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!$<>|~:^=&])")
+
+
+@st.cache_resource(show_spinner="Opening the encoder (the first time on a machine it is exported and checked) …", max_entries=1)
+def bench() -> Workbench:
+    """One workbench for all sessions of this process, its sessions opened by a first prompt."""
+    opened = Workbench()
+    for name in opened.router_names()[:1]:
+        opened.route("Bonjour", name)
+    return opened
+
+
+def page(module: str) -> Callable[[], None]:
+    """The page's ``render`` behind the error edge. A LabError is shown; anything else is a bug and keeps its traceback."""
+    render = importlib.import_module(f"pages.{module}").render
+
+    @wraps(render)
+    def guarded() -> None:
+        try:
+            render()
+        except LabError as error:
+            show_error(error)
+
+    guarded.__name__ = module
+    return guarded
+
+
+def literal(text: str) -> str:
+    """``text`` with every Markdown mark escaped, for the few widgets that always parse Markdown."""
+    return MARKS.sub(r"\\\1", text).replace("\n", " ")
+
+
+def show_error(error: LabError) -> None:
+    st.error(literal(error.what) + (f"  \n**{literal(error.fix)}**" if error.fix else ""), icon=":material/error:")
+
+
+def plot_text(text: str, most: int = 32) -> str:
+    """``text`` for a Plotly label, which reads a little HTML: escaped and cut."""
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def query_default(key: str, default: Any) -> None:
+    """Start widget ``key`` from the address bar once a session, else from ``default``."""
+    if key not in st.session_state:
+        st.session_state[key] = st.query_params.get(key, default)
