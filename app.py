@@ -4,16 +4,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.frame import page
+from lab.errors import LabError
+from pages.frame import show_error
 
 st.set_page_config(page_title="Router Lab", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
 
 navigation = st.navigation(
     {
         "Explore": [
-            st.Page(page("try_prompt"), title="Try a prompt", icon=":material/bolt:", url_path="try", default=True),
-            st.Page(page("guide"), title="Guide", icon=":material/menu_book:", url_path="guide"),
+            st.Page("pages/try_prompt.py", title="Try a prompt", icon=":material/bolt:", url_path="try", default=True),
+            st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:", url_path="guide"),
         ],
     }
 )
-navigation.run()
+try:
+    navigation.run()
+except LabError as error:  # the pages' edge: what a person can act on is a sentence; anything else is a bug and keeps its traceback
+    show_error(error)

@@ -1,11 +1,8 @@
-"""What every page shares: the workbench, the edge where errors become a sentence, and showing untrusted text as text."""
+"""What every page shares: the workbench, errors as a sentence, and showing untrusted text as text."""
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import streamlit as st
@@ -23,21 +20,6 @@ def bench() -> Workbench:
     for name in opened.router_names()[:1]:
         opened.route("Bonjour", name)
     return opened
-
-
-def page(module: str) -> Callable[[], None]:
-    """The page's ``render`` behind the error edge. A LabError is shown; anything else is a bug and keeps its traceback."""
-    render = importlib.import_module(f"pages.{module}").render
-
-    @wraps(render)
-    def guarded() -> None:
-        try:
-            render()
-        except LabError as error:
-            show_error(error)
-
-    guarded.__name__ = module
-    return guarded
 
 
 def literal(text: str) -> str:

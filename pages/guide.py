@@ -46,7 +46,12 @@ def render() -> None:
     )
     wide = st.column_config.TextColumn(width="large")
     st.dataframe(
-        table, hide_index=True, height=460, row_height=52, column_config={"What belongs here": wide, "Where the border runs": wide}, key="domains"
+        table,
+        hide_index=True,
+        height=460,
+        row_height=52,
+        column_config={"What belongs here": wide, "Where the border runs": wide},
+        key="domains",
     )
     name = st.selectbox("Examples of a domain", [domain.name for domain in taxonomy.domains], key="domain", bind="query-params")
     chosen = taxonomy.by_name[name]
@@ -57,3 +62,6 @@ def render() -> None:
     st.subheader("How to read what the lab shows", anchor=False)
     for term, meaning in READING:
         st.markdown(f"**{term}.** {meaning}")
+
+
+render()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from lab.errors import LabError
 from lab.router.calibrate import TARGETS
+from lab.text.prepare import fault
 from lab.workbench import Route
 from pages.frame import bench, literal, plot_text, query_default, show_error
 from pages.many import many
@@ -79,7 +80,7 @@ def _input() -> str:
             persist_state="session",
             label_visibility="collapsed",
         )
-    if text and len(text) <= LINK_CHARS:
+    if text and len(text) <= LINK_CHARS and fault(text) is None:
         st.query_params["q"] = text
     elif "q" in st.query_params:
         del st.query_params["q"]
@@ -312,3 +313,6 @@ def _neighbours(text: str, route: Route) -> None:
             "Side": st.column_config.TextColumn(width="small", help="train, valid or test side of the frozen split"),
         },
     )
+
+
+render()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from lab.text.prepare import prepare
 
 FAST_TOKENS = 512
 """Padded tokens per call of ``int8-fast``. The other precisions run one prompt a call: their vectors depend on the prompt alone."""
+REPORT_S = 0.2
 CALLERS = max(1, min(4, os.cpu_count() or 1))
 
 
@@ -50,7 +51,10 @@ class OnnxEncoder:
             return self._sessions[threads]
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """(n, dim) float32 of unit length. One text uses two threads; several use one session from CALLERS threads."""
+        """(n, dim) float32 of unit length. One text uses two threads; several use one session from CALLERS threads.
+
+        ``progress`` is called on the caller's own thread (a page needs that) and may raise to cancel.
+        """
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([prepare(text) for text in texts])]
         out = np.empty((len(tokens), self.dim), dtype=np.float32)
         if len(tokens) == 1:
@@ -59,20 +63,27 @@ class OnnxEncoder:
             return out
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         calls = _calls(order, tokens) if self.precision == "int8-fast" else [[row] for row in order]
-        session, done, lock = self._session(1), 0, threading.Lock()
+        session, finished, stop = self._session(1), [0] * CALLERS, threading.Event()
 
         def work(caller: int) -> None:
-            nonlocal done
             for rows in calls[caller::CALLERS]:
+                if stop.is_set():
+                    return
                 out[rows] = _run(session, [tokens[row] for row in rows])
-                if progress:
-                    with lock:
-                        done += len(rows)
-                        progress(done, len(tokens))
+                finished[caller] += len(rows)
 
-        if calls:
-            with ThreadPoolExecutor(CALLERS) as pool:
-                list(pool.map(work, range(CALLERS)))
+        with ThreadPoolExecutor(CALLERS) as pool:
+            futures = [pool.submit(work, caller) for caller in range(CALLERS)]
+            try:
+                while wait(futures, timeout=REPORT_S).not_done:
+                    if progress:
+                        progress(sum(finished), len(tokens))
+            finally:
+                stop.set()  # a progress that raises cancels
+        for future in futures:
+            future.result()
+        if progress and tokens:
+            progress(len(tokens), len(tokens))
         return out
 
 

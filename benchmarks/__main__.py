@@ -1,0 +1,30 @@
+"""``python -m benchmarks [name …]``: each benchmark prints medians and ratios measured in this one run, and its target."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from benchmarks import batch, cold_start, memory, route, train
+
+ALL = {"route": route.run, "batch": batch.run, "cold_start": cold_start.run, "train": train.run, "memory": memory.run}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"Error: no benchmark {', '.join(unknown)}. There are: {', '.join(ALL)}.", file=sys.stderr)
+        return 1
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.processor() or platform.machine()}")
+    for name in names:
+        print(f"\n## {name}")
+        for figure in ALL[name]():
+            mark = "" if figure.met is None else "met" if figure.met else "NOT met"
+            print(f"{figure.name:<66} {figure.value:>16}   {figure.target:<28} {mark}".rstrip(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

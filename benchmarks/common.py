@@ -1,0 +1,47 @@
+"""What benchmarks share: interleaved timing, so that a machine that slows down slows every contestant down."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One printed line. ``met`` is None where there is no target."""
+
+    name: str
+    value: str
+    target: str = ""
+    met: bool | None = None
+
+
+def interleaved(contestants: dict[str, Callable[[], object]], rounds: int, warm: int = 3) -> dict[str, float]:
+    """Median seconds of each contestant, called in turn ``rounds`` times after ``warm`` calls each."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        for _ in range(warm):
+            call()
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def ratio(name: str, value: float, at_least: float) -> Figure:
+    return Figure(name, f"{value:.2f} ×", f"target ≥ {at_least:g} ×", value >= at_least)
+
+
+def sentence_transformer():
+    """The usual path, as a gateway calls it: SentenceTransformer with two threads."""
+    import torch
+
+    from lab.text.encoder import MINILM, find_source
+    from lab.text.torch_encoder import load_sentence_transformer
+
+    torch.set_num_threads(2)
+    return load_sentence_transformer(find_source(MINILM))

@@ -1,0 +1,122 @@
+"""A real server and a real browser. Without Debian's chromium the tests are skipped, loudly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def pytest_collection_modifyitems(config, items):
+    here = [item for item in items if Path(__file__).parent in Path(str(item.fspath)).parents]
+    for item in here:
+        item.add_marker(pytest.mark.browser)
+    if here and not Path(CHROMIUM).exists():
+        print(
+            "\n"
+            + "!" * 100
+            + f"\n!! {len(here)} BROWSER TESTS ARE SKIPPED: no chromium at {CHROMIUM}. Install it: apt-get install chromium\n"
+            + "!" * 100
+        )
+        for item in here:
+            item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The address of the app, started as `make run` starts it, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{base}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            if process.poll() is not None:
+                raise RuntimeError(f"the app did not start:\n{process.stdout.read()}") from None
+            time.sleep(0.5)
+    yield base
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """One tab. Requests that leave this machine are blocked and noted, script errors too."""
+
+    def __init__(self, browser, base: str, theme: str = "light", width: int = 1280) -> None:
+        self.base, self.outside, self.errors = base, [], []
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, accept_downloads=True)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.context.route("**/*", self._local_only)
+
+    def _local_only(self, route) -> None:
+        if route.request.url.startswith((self.base, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def open(self, path: str = "/"):
+        self.page.goto(self.base + path)
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        self.page.wait_for_selector('[data-testid=stApp][data-test-script-state="notRunning"]')
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector('[data-testid=stApp][data-test-script-state="notRunning"]')
+
+
+@pytest.fixture
+def visit(browser, server):
+    made: list[Visit] = []
+
+    def start(**options) -> Visit:
+        made.append(Visit(browser, server, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.context.close()
+        assert not one.errors, one.errors
+        assert not one.outside, f"the app asked for addresses outside this machine: {one.outside[:3]}"
