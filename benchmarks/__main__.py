@@ -6,9 +6,16 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, cold_start, memory, route, train
+from benchmarks import batch, browser, cold_start, memory, route, train
 
-ALL = {"route": route.run, "batch": batch.run, "cold_start": cold_start.run, "train": train.run, "memory": memory.run}
+ALL = {
+    "memory": memory.run,
+    "route": route.run,
+    "batch": batch.run,
+    "cold_start": cold_start.run,
+    "train": train.run,
+    "browser": browser.run,
+}
 
 
 def main() -> int:

@@ -249,8 +249,11 @@ class Workbench:
 
     def in_corpus(self, text: str) -> Row | None:
         """The corpus row with the same prepared text, if there is one: the router may have been trained on it."""
-        wanted = text_id(text)
-        return next((row for row in self.corpus.rows if row.id == wanted), None)
+        return self._corpus_by_id.get(text_id(text))
+
+    @cached_property
+    def _corpus_by_id(self) -> dict[str, Row]:
+        return {row.id: row for row in self.corpus.rows}
 
     def corpus_index(self, encoder_name: str, progress: Progress | None = None) -> CorpusIndex:
         encoder = self.encoder(encoder_name, REFERENCE if self.settings.precision != "torch" else "torch")

@@ -116,7 +116,7 @@ def to_table(texts: list[str], routes: list[Route]) -> pd.DataFrame:
         {
             "Prompt": texts,
             "Domain": [route.domains[0][0] for route in routes],
-            "Probability": [route.domains[0][2] for route in routes],
+            "Probability": [None if route.domains[0][2] is None else round(route.domains[0][2], 2) for route in routes],
             "Raw score": [round(route.domains[0][1], 3) for route in routes],
             "Decision": ["abstains" if route.decision.abstained else "accepts" for route in routes],
             "Backend": [route.backend or "" for route in routes],

@@ -15,7 +15,7 @@ from lab.corpus.split import LEFT_OUT, RULE, assign, by_hash, read_frozen, split
 from lab.errors import LabError
 from lab.files import sha256_file
 
-WORDS = "bonjour carte resistance moteur docker volume requete index filtre bruit fonction boucle pilote tension courant antenne cadre titre resume langue".split()
+WORDS = ["bonjour", "carte", "resistance", "moteur", "docker", "volume", "requete", "index", "filtre", "bruit", "fonction", "boucle", "pilote", "tension", "courant", "antenne", "cadre", "titre", "resume", "langue"]
 
 
 def sentence(seed: int, words: int = 12) -> str:
