@@ -45,3 +45,19 @@ class Home:
     @property
     def vectors(self) -> Path:
         return self.state / "vectors.sqlite"
+
+    @property
+    def selections(self) -> Path:
+        return self.state / "selections.jsonl"
+
+    @property
+    def projections(self) -> Path:
+        return self.state / "projections"
+
+    @property
+    def out_of_fold(self) -> Path:
+        return self.state / "out-of-fold"
+
+    @property
+    def behaviour(self) -> Path:
+        return self.project / "models" / "behaviour.jsonl"

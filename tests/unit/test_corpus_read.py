@@ -117,6 +117,10 @@ def test_a_unicode_line_break_inside_a_prompt_is_no_line_end(mark):
     assert reading.refused == []
 
 
+def test_a_carriage_return_alone_ends_no_line():
+    assert [(row.text, row.where) for row in read_upload(b'{"prompt":\r"a"}\n{"prompt": "b"}', "d.jsonl").rows] == [("a", "d.jsonl:1"), ("b", "d.jsonl:2")]
+
+
 def test_an_upload_reads_like_the_file(tmp_path):
     data = jsonl({"prompt": "a", "domain": "x"}, {"prompt": ""}, ["no"]) + b"{broken\n"
     (tmp_path / "f.jsonl").write_bytes(data)

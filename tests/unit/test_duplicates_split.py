@@ -84,6 +84,12 @@ def test_one_changed_letter_in_a_long_prompt_is_near_and_one_in_a_short_prompt_i
     assert near_pairs(["Bonjour", "Bonsoir"]) == []
 
 
+def test_a_similarity_of_exactly_the_threshold_counts():
+    shorter = "abcdefgh ijklmnopq"  # 16 grams, all of them among the 20 of the longer
+    assert near_pairs([shorter, f"{shorter} rst"]) == [(0, 1, 0.8)]
+    assert near_pairs([shorter, f"{shorter} rstu"]) == []
+
+
 def test_groups_follow_chains_and_are_named_by_their_first_row():
     assert groups(6, []) == [0, 1, 2, 3, 4, 5]
     assert groups(6, [(1, 4, 0.9), (4, 5, 0.8), (2, 3, 1.0)]) == [0, 1, 2, 2, 1, 1]

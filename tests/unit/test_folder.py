@@ -1,6 +1,7 @@
 """The router folder: what is written, what is read, what is refused (lab.router.folder, spec router.md §1)."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -313,6 +314,21 @@ def test_a_failed_first_write_leaves_nothing(tmp_path, bad):
     with pytest.raises((ArtefactError, TypeError, ValueError)):
         BAD_WRITES[bad](tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rename_that_fails_brings_the_old_folder_back(folder, tmp_path, monkeypatch):
+    before, rename = contents(folder), os.replace
+
+    def full_disk(source, target):
+        if os.fspath(target) == os.fspath(folder) and ".old-" not in os.fspath(source):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises((OSError, ArtefactError)):
+        write_router(folder, head_of(seed=5), DOMAINS, {})
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["router"]
 
 
 def test_a_write_replaces_the_folder_whole(folder):

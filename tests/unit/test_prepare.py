@@ -90,6 +90,11 @@ def test_the_length_is_counted_after_normalisation_and_stripping():
     assert prepare(" " * 900 + "b" * 200 + " " * 900) == "b" * 200
 
 
+def test_compatibility_characters_keep_their_meaning():
+    assert prepare("x² ≠ x2, ﬁn, ５ Ω, ™") == "x² ≠ x2, ﬁn, ５ Ω, ™"
+    assert prepare("ANGSTROM \u212b, OHM \u2126") == "ANGSTROM Å, OHM Ω"
+
+
 def test_the_cut_leaves_no_space_beside_the_mark():
     head, tail = "h" * (CUT_KEEP - 3), "t" * (CUT_KEEP - 5)
     assert prepare(head + " " * 900 + tail) == head + CUT_MARK + tail

@@ -1,0 +1,1 @@
+"""Curation: selections made on pages, waiting for a queue."""
