@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.corpus.read import read_corpus
-from lab.corpus.rows import Reading, Row
+from lab.corpus.rows import Reading, Row, corpus_sha256
 from lab.errors import ArtefactError, EncoderError, InputError, SettingsError
 from lab.home import Home
 from lab.router.calibrate import DEFAULT_TARGET
@@ -28,6 +28,9 @@ from lab.text.neighbours import nearest
 from lab.text.open_encoder import open_encoder
 from lab.text.prepare import CUT_OVER, prepare, text_id
 from lab.text.vectors import VectorCache
+
+if TYPE_CHECKING:
+    from lab.evaluation.out_of_fold import Predictions
 
 Progress = Callable[[str, int, int], None]
 REFERENCE = "fp32"
@@ -92,6 +95,7 @@ class Workbench:
         self._routers: dict[tuple[Path, int, int], Router] = {}
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._indexes: dict[str, CorpusIndex] = {}
+        self._predictions: dict[str, Predictions] = {}
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
@@ -326,3 +330,50 @@ class Workbench:
             "refused": [{"where": one.where, "reason": one.reason} for one in reading.refused], "left_out": dataset.left_out, "renamed": dataset.renamed,
         }  # fmt: skip
         return Router(folder, output.name), metrics, account
+
+    # out-of-fold predictions
+
+    def out_of_fold(self, router: str | Path | Router, progress: Progress | None = None) -> Predictions:
+        """For the shipped corpus: from the router's folder, else from the state folder, else computed in a process of its own."""
+        from lab.evaluation.out_of_fold import NAME, Predictions, load, run_in_process
+        from lab.evaluation.report import place_labels
+
+        router = router if isinstance(router, Router) else self.router(router)
+        index = self.corpus_index(router.encoder_name, progress)
+        primary, _ = place_labels(router, index.rows, self.taxonomy)
+        key = router.sha256
+        with self._lock:
+            if key not in self._predictions:
+                kept = self.home.out_of_fold / f"{router.sha256[:16]}.npz"
+                logits, kind = load(router.folder.path / NAME, router.sha256, index.rows), "out-of-fold"
+                if logits is None:
+                    logits = load(kept, router.sha256, index.rows)
+                if logits is None and router.ours.get("recipe"):
+                    run_in_process(str(router.folder.path), (lambda done, of: progress("fit five folds", done, of)) if progress else None)
+                    logits = load(kept, router.sha256, index.rows)
+                if logits is None:
+                    logits, kind = router.logits(index.vectors), "direct"
+                self._predictions[key] = Predictions(router, index.rows, logits, primary, kind, corpus_sha256(index.rows))
+            return self._predictions[key]
+
+    def compute_out_of_fold(self, router: str | Path | Router, ship: bool, progress: Callable[[int, int], None]) -> Path:
+        """Fit the folds with the router's own recipe and keep them; returns the file."""
+        from lab.evaluation.out_of_fold import NAME, compute, fold_numbers, save
+        from lab.evaluation.report import place_labels
+        from lab.router.recipe import Recipe
+
+        router = router if isinstance(router, Router) else self.router(router)
+        if not router.ours.get("recipe"):
+            raise InputError(
+                f"Router {router.name} does not say how it was trained.", "Out-of-fold predictions need its recipe; train it in the lab."
+            )
+        index = self.corpus_index(router.encoder_name)
+        primary, also = place_labels(router, index.rows, self.taxonomy)
+        validation = np.asarray([side == "valid" for side in index.splits])
+        recipe = Recipe(**router.ours["recipe"])
+        logits = compute(
+            index.vectors, primary, also, fold_numbers(index.rows), validation, recipe, router.logits(index.vectors), progress=progress
+        )
+        path = router.folder.path / NAME if ship else self.home.out_of_fold / f"{router.sha256[:16]}.npz"
+        save(path, router.sha256, index.rows, logits)
+        return path

@@ -52,4 +52,6 @@ class Selections:
         """Oldest first. A last line cut short by a crash is left out."""
         if not self._path.is_file():
             return []
-        return [Selection(**value | {"text_ids": tuple(value["text_ids"])}) for _, value in jsonl_lines(self._path) if isinstance(value, dict)]
+        return [
+            Selection(**value | {"text_ids": tuple(value["text_ids"])}) for _, value in jsonl_lines(self._path) if isinstance(value, dict)
+        ]

@@ -19,15 +19,21 @@ from lab.text.encoder import Encoder
 from lab.text.language import detect
 
 
-def known_rows(router: Router, rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Row numbers whose label (or its taxonomy name) the router has, their class ids, and the count of each label it does not have."""
+def place_labels(router: Router, rows: Sequence[Row], taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) class id of each row's label, by its name or its taxonomy name, −1 if the router lacks it; (n, N) 0/1 of its also-labels."""
     place = {taxonomy.canonical(domain): i for i, domain in enumerate(router.domains)} | {
         domain: i for i, domain in enumerate(router.domains)
     }
-    found = [place.get(row.domain, place.get(taxonomy.canonical(row.domain))) for row in rows]
-    unknown = Counter(row.domain for row, one in zip(rows, found, strict=True) if one is None)
-    kept = np.asarray([n for n, one in enumerate(found) if one is not None], dtype=np.int64)
-    return kept, np.asarray([one for one in found if one is not None], dtype=np.int64), dict(sorted(unknown.items()))
+
+    def find(label: str) -> int:
+        return place.get(label, place.get(taxonomy.canonical(label), -1))
+
+    also = np.zeros((len(rows), len(router.domains)), dtype=np.uint8)
+    for n, row in enumerate(rows):
+        for one in row.also:
+            if find(one) >= 0:
+                also[n, find(one)] = 1
+    return np.asarray([find(row.domain) for row in rows], dtype=np.int64), also
 
 
 def evaluate(
@@ -42,7 +48,10 @@ def evaluate(
 
     ``training_ids``: text ids of the router's training rows, if known; how many of them are among ``rows`` is said.
     """
-    kept, primary, unknown = known_rows(router, rows, taxonomy)
+    placed, _ = place_labels(router, rows, taxonomy)
+    kept = np.flatnonzero(placed >= 0)
+    primary = placed[kept]
+    unknown = dict(sorted(Counter(row.domain for row, one in zip(rows, placed, strict=True) if one < 0).items()))
     if len(kept) == 0:
         raise InputError(
             f"None of the {len(rows)} labels is a domain of router {router.name} (e.g. {', '.join(list(unknown)[:5])}).",

@@ -90,6 +90,7 @@ LAYERS = [
     {"lab.taxonomy", "lab.text"},
     {"lab.settings", "lab.corpus"},
     {"lab.router", "lab.evaluation"},
+    {"lab.curation"},
     {"lab.workbench"},
     {"lab.doctor"},
     {"lab.cli"},
