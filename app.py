@@ -13,6 +13,9 @@ navigation = st.navigation(
     {
         "Explore": [
             st.Page("pages/try_prompt.py", title="Try a prompt", icon=":material/bolt:", url_path="try", default=True),
+            st.Page("pages/scorecard.py", title="Scorecard", icon=":material/monitoring:", url_path="scorecard"),
+            st.Page("pages/confusions.py", title="Confusions", icon=":material/grid_on:", url_path="confusions"),
+            st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
             st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:", url_path="guide"),
         ],
     }

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, browser, cold_start, memory, route, train
+from benchmarks import batch, browser, cold_start, evaluation, memory, route, train
 
 ALL = {
     "memory": memory.run,
@@ -14,7 +14,7 @@ ALL = {
     "batch": batch.run,
     "cold_start": cold_start.run,
     "train": train.run,
-    "browser": browser.run,
+    "evaluation": evaluation.run, "browser": browser.run,
 }
 
 

@@ -61,3 +61,7 @@ class Home:
     @property
     def behaviour(self) -> Path:
         return self.project / "models" / "behaviour.jsonl"
+
+    @property
+    def out_of_domain(self) -> Path:
+        return self.project / "models" / "out_of_domain.jsonl"

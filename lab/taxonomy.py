@@ -32,6 +32,9 @@ class Taxonomy:
         raw = read_json(path)
         try:
             domains = tuple(Domain(d["name"], d["definition"], d["border"], d["v5"], tuple(d["aliases"])) for d in raw["domains"])
+            for d in raw["domains"]:
+                if not isinstance(d["aliases"], list):
+                    raise TypeError(f"the aliases of {d['name']} are {d['aliases']!r}, expected a list")
             return cls(int(raw["version"]), str(raw["rule"]), domains)
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(
@@ -71,7 +74,7 @@ class Backends:
             return cls(_inverted(raw["backends"], path), _inverted(raw.get("specialists") or {}, path))
         except FileNotFoundError:
             raise SettingsError(f"{path} is missing.", "Restore it: it says which model answers each domain.") from None
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             raise SettingsError(f"{path}: {error}.", "Expected 'backends: {model: [domain, …]}' and optionally 'specialists:'.") from None
 
     def costs(self, wanted: str, given: str) -> bool:
@@ -84,6 +87,8 @@ class Backends:
 def _inverted(groups: dict[str, list[str]], path: Path) -> dict[str, str]:
     out: dict[str, str] = {}
     for model, domains in groups.items():
+        if not isinstance(domains, list) or not all(isinstance(domain, str) for domain in domains):
+            raise SettingsError(f"{path}: {model} has {domains!r}, expected a list of domains.", f"Write '{model}: [domain, …]'.")
         for domain in domains:
             if domain in out:
                 raise SettingsError(f"{path}: domain '{domain}' is given to {out[domain]} and to {model}.", "Keep it under one of them.")

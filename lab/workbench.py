@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.corpus.read import read_corpus
-from lab.corpus.rows import Reading, Row, corpus_sha256
+from lab.corpus.rows import Reading, Row
+from lab.curation.selections import Selections
 from lab.errors import ArtefactError, EncoderError, InputError, SettingsError
+from lab.evaluating import REFERENCE, Evaluating, Progress
+from lab.evaluation.probing import Probing
+from lab.files import check_output
 from lab.home import Home
 from lab.router.calibrate import DEFAULT_TARGET
 from lab.router.explain import Piece, leave_one_out
-from lab.router.folder import WEIGHTS
+from lab.router.folder import WEIGHTS, stamp
 from lab.router.router import Decision, Router, Scored
 from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
@@ -26,15 +30,12 @@ from lab.text.encoder import Encoder
 from lab.text.language import detect
 from lab.text.neighbours import nearest
 from lab.text.open_encoder import open_encoder
-from lab.text.prepare import CUT_OVER, prepare, text_id
+from lab.text.prepare import is_cut, prepare, text_id
 from lab.text.vectors import VectorCache
 
 if TYPE_CHECKING:
-    from lab.evaluation.out_of_fold import Predictions
-
-Progress = Callable[[str, int, int], None]
-REFERENCE = "fp32"
-"""Corpus vectors, training and evaluation use this precision; ``Settings.precision`` answers typed prompts."""
+    from lab.evaluation.maps import Job, Maps
+    from lab.evaluation.projection import Layout
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class CorpusIndex:
     by_id: dict[str, int]
 
 
-class Workbench:
+class Workbench(Evaluating, Probing):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""
 
     def __init__(self, home: Home | None = None, settings: Settings | None = None, say: Callable[[str], None] = lambda line: None) -> None:
@@ -92,10 +93,10 @@ class Workbench:
         self.settings = settings or Settings.from_environment()
         self.say = say
         self._lock = threading.RLock()
-        self._routers: dict[tuple[Path, int, int], Router] = {}
+        self._routers: dict[tuple, Router] = {}
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._indexes: dict[str, CorpusIndex] = {}
-        self._predictions: dict[str, Predictions] = {}
+        self._predictions = {}
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
@@ -125,6 +126,10 @@ class Workbench:
 
         return read_frozen(self.home.corpus / "split.json")
 
+    @cached_property
+    def selections(self) -> Selections:
+        return Selections(self.home.selections)
+
     # routers and encoders
 
     def router_names(self) -> list[str]:
@@ -144,9 +149,7 @@ class Workbench:
                 f"There is no router '{given}'.",
                 f"Shipped are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.",
             )
-        weights = path / WEIGHTS
-        stat = weights.stat() if weights.is_file() else None
-        key = (path.resolve(), stat.st_mtime_ns if stat else 0, stat.st_size if stat else 0)
+        key = (path.resolve(), *stamp(path))
         with self._lock:
             if key not in self._routers:
                 self._routers[key] = Router.load(path.resolve(), given if path is shipped else path.resolve().name)
@@ -234,12 +237,14 @@ class Workbench:
             domains=[(router.domains[i], float(scored.scores[i]), None if scored.probabilities is None else float(scored.probabilities[i])) for i in order],
             selections=router.selections(scored), decision=decision, backend=self.backends.backend.get(top) if answered else None,
             specialist=self.backends.specialist.get(top) if answered else None, would_be_backend=self.backends.backend.get(top),
-            margin=float(values[two[0]] - values[two[1]]) if len(two) > 1 else 1.0, language=detect(text), cut=len(text.strip()) > CUT_OVER, timings_ms=timings,
+            margin=float(values[two[0]] - values[two[1]]) if len(two) > 1 else 1.0, language=detect(text), cut=is_cut(text), timings_ms=timings,
         )  # fmt: skip
 
     def explain(self, text: str, router: str | Path | Router, domain: str) -> list[Piece]:
         """Words of the prepared text by their effect on ``domain``'s logit. One batched encode."""
         router = router if isinstance(router, Router) else self.router(router)
+        if domain not in router.domains:
+            raise InputError(f"Router {router.name} has no domain '{domain}'.", f"Use one of: {', '.join(router.domains)}.")
         encoder, place = self.serving_encoder(router), router.domains.index(domain)
         return leave_one_out(prepare(text), lambda texts: router.logits(encoder.encode(texts))[:, place])
 
@@ -271,25 +276,7 @@ class Workbench:
                 self._indexes[encoder.id] = CorpusIndex(rows, splits, vectors, {row.id: n for n, row in enumerate(rows)})
             return self._indexes[encoder.id]
 
-    # evaluate and train
-
-    def evaluate(self, router: str | Path | Router, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, Any]:
-        """A bound report (lab.evaluation.report) on the given rows, on reference vectors."""
-        from lab.evaluation.report import evaluate
-
-        router = router if isinstance(router, Router) else self.router(router)
-        encoder = self.encoder(router.encoder_name, REFERENCE)
-        if encoder.dim != router.head.dim:
-            self.serving_encoder(router)
-        vectors = self.vectors.encode(
-            encoder, [row.text for row in rows], (lambda done, of: progress("encode", done, of)) if progress else None
-        )
-        return evaluate(router, rows, vectors, encoder, self.taxonomy, self._training_ids(router))
-
-    def _training_ids(self, router: Router) -> Collection[str] | None:
-        """Known only for a router whose split is the shipped corpus's own, or a part of it."""
-        trained_on = router.ours.get("trained_on_shipped_split")
-        return {one for one, side in self.frozen_split.items() if side == "train"} if trained_on else None
+    # train
 
     def train_router(
         self, corpus: Path, output: Path, *, recipe: str = "lab", encoder: str = "", v5: bool = False, changes: dict[str, Any] | None = None, progress: Progress = lambda stage, done, of: None,
@@ -307,6 +294,7 @@ class Workbench:
             raise SettingsError(f"There is no recipe '{recipe}'.", f"Known are: {', '.join(self.recipes)}.")
         if output.exists() and (not output.is_dir() or any(output.iterdir())) and not (output / WEIGHTS).is_file():
             raise ArtefactError(f"{output} exists and is no router folder.", "Name a new folder, so that nothing is overwritten.")
+        check_output(output, folder=True)
         chosen = self.recipes[recipe].with_changes(**(changes or {}))
         reading = read_corpus(corpus)
         shipped = corpus.resolve() == self.home.corpus.resolve()
@@ -331,49 +319,25 @@ class Workbench:
         }  # fmt: skip
         return Router(folder, output.name), metrics, account
 
-    # out-of-fold predictions
+    # map
 
-    def out_of_fold(self, router: str | Path | Router, progress: Progress | None = None) -> Predictions:
-        """For the shipped corpus: from the router's folder, else from the state folder, else computed in a process of its own."""
-        from lab.evaluation.out_of_fold import NAME, Predictions, load, run_in_process
-        from lab.evaluation.report import place_labels
+    @cached_property
+    def maps(self) -> Maps:
+        from lab.evaluation.maps import Maps
 
-        router = router if isinstance(router, Router) else self.router(router)
+        return Maps(self.home.projections, self.home.project / "models" / "map" / "layout.npz")
+
+    def map_layout(self, router: Router, progress: Progress | None = None) -> Layout | Job:
+        """Where the corpus lies for this router's encoder, or the background job that computes it."""
         index = self.corpus_index(router.encoder_name, progress)
-        primary, _ = place_labels(router, index.rows, self.taxonomy)
-        key = router.sha256
-        with self._lock:
-            if key not in self._predictions:
-                kept = self.home.out_of_fold / f"{router.sha256[:16]}.npz"
-                logits, kind = load(router.folder.path / NAME, router.sha256, index.rows), "out-of-fold"
-                if logits is None:
-                    logits = load(kept, router.sha256, index.rows)
-                if logits is None and router.ours.get("recipe"):
-                    run_in_process(str(router.folder.path), (lambda done, of: progress("fit five folds", done, of)) if progress else None)
-                    logits = load(kept, router.sha256, index.rows)
-                if logits is None:
-                    logits, kind = router.logits(index.vectors), "direct"
-                self._predictions[key] = Predictions(router, index.rows, logits, primary, kind, corpus_sha256(index.rows))
-            return self._predictions[key]
+        encoder_id, ids = self.serving_encoder(router).id, [row.id for row in index.rows]
+        return self.maps.layout(encoder_id, ids, index.vectors) or self.maps.compute(router.encoder_name, encoder_id, ids)
 
-    def compute_out_of_fold(self, router: str | Path | Router, ship: bool, progress: Callable[[int, int], None]) -> Path:
-        """Fit the folds with the router's own recipe and keep them; returns the file."""
-        from lab.evaluation.out_of_fold import NAME, compute, fold_numbers, save
-        from lab.evaluation.report import place_labels
-        from lab.router.recipe import Recipe
+    def pin(self, text: str, router: Router, layout: Layout) -> tuple[float, float]:
+        """The place of a typed prompt among those of ``layout``. InputError for a text that cannot be routed."""
+        from lab.evaluation.projection import place
 
-        router = router if isinstance(router, Router) else self.router(router)
-        if not router.ours.get("recipe"):
-            raise InputError(
-                f"Router {router.name} does not say how it was trained.", "Out-of-fold predictions need its recipe; train it in the lab."
-            )
         index = self.corpus_index(router.encoder_name)
-        primary, also = place_labels(router, index.rows, self.taxonomy)
-        validation = np.asarray([side == "valid" for side in index.splits])
-        recipe = Recipe(**router.ours["recipe"])
-        logits = compute(
-            index.vectors, primary, also, fold_numbers(index.rows), validation, recipe, router.logits(index.vectors), progress=progress
-        )
-        path = router.folder.path / NAME if ship else self.home.out_of_fold / f"{router.sha256[:16]}.npz"
-        save(path, router.sha256, index.rows, logits)
-        return path
+        points = layout.xy[layout.find([row.id for row in index.rows])]
+        x, y = place(self.serving_encoder(router).encode([text]), index.vectors, points)[0]
+        return float(x), float(y)

@@ -155,7 +155,11 @@ def _verdict(route: Route, alone: bool) -> None:
         "Raw score" if alone else "Raw", f"{score:.2f}", help="The sigmoid that the gateway compares with 0.50. Not a probability."
     )
     if alone:
-        cells[3].metric("Time", f"{route.timings_ms['total']:.{0 if route.timings_ms['total'] >= 10 else 1}f} ms", help="Prepare, encode and score on this machine.")
+        cells[3].metric(
+            "Time",
+            f"{route.timings_ms['total']:.{0 if route.timings_ms['total'] >= 10 else 1}f} ms",
+            help="Prepare, encode and score on this machine.",
+        )
 
 
 def _reason(route: Route) -> None:

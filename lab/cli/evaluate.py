@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.cli.common import Bar, percent, print_json, workbench
 from lab.corpus.read import read_corpus
+from lab.evaluation.write import write_report
 
 
 def add(commands) -> None:
@@ -19,6 +20,7 @@ def add(commands) -> None:
     command.add_argument("--router", help="a shipped router's name or a router folder (default lab-47)")
     command.add_argument("--data", type=Path, required=True, metavar="FILE.jsonl", help="labelled prompts (a file or a folder)")
     command.add_argument("--side", choices=("train", "valid", "test"), help="only rows on this side of the shipped corpus's split")
+    command.add_argument("--report", type=Path, metavar="DIR", help="also write report.json, per_domain.csv and predictions.jsonl there")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
 
@@ -31,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     )
     report = bench.evaluate(options.router, rows, Bar())
     report["refused"] = [{"where": one.where, "reason": one.reason} for one in reading.refused]
+    if options.report:
+        write_report(options.report, report, bench.predictions(options.router, rows))
     if options.json:
         print_json(report)
         return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.cli.common import Bar, print_json, workbench
 from lab.corpus.read import text_of
 from lab.errors import InputError
-from lab.files import jsonl_dump, jsonl_lines, write_bytes
+from lab.files import check_output, jsonl_dump, jsonl_lines, write_bytes
 from lab.router.calibrate import DEFAULT_TARGET, TARGETS
 from lab.text.prepare import fault
 
@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
 def _file(options: argparse.Namespace) -> int:
     if options.text is not None or not options.output:
         raise InputError("--file needs --output and no TEXT.", "Use: route --file IN.jsonl --output OUT.jsonl")
+    check_output(options.output)
     good: list[dict] = []
     texts: list[str] = []
     bad: list[str] = []

@@ -38,15 +38,16 @@ def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple
     count = Counter(gram for one in sets for gram in one)
     out = [(i, j, 1.0) for rows in by_fold.values() for n, i in enumerate(rows) for j in rows[n + 1 :]]
     index: dict[str, list[int]] = defaultdict(list)
+    slack = 1e-9  # as floats, 0.55 · 100 lies just above 55
     for x in sorted(range(len(sets)), key=lambda x: len(sets[x])):
         size = len(sets[x])
-        prefix = sorted(sets[x], key=lambda gram: (count[gram], gram))[: size - ceil(threshold * size) + 1]
+        prefix = sorted(sets[x], key=lambda gram: (count[gram], gram))[: size - ceil(threshold * size - slack) + 1]
         seen: set[int] = set()
         for gram in prefix:
             seen.update(index[gram])
             index[gram].append(x)
         for y in seen:
-            if len(sets[y]) < threshold * size:
+            if len(sets[y]) < threshold * size - slack:
                 continue
             both = len(sets[x] & sets[y])
             similarity = both / (size + len(sets[y]) - both)

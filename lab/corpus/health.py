@@ -10,7 +10,7 @@ from typing import Any
 from lab.corpus.duplicates import near_pairs
 from lab.corpus.rows import Reading, Row, corpus_sha256
 from lab.text.language import detect
-from lab.text.prepare import CUT_OVER
+from lab.text.prepare import is_cut, normalised
 
 TOKENIZER_MARKS = re.compile(r"[ĠĊĉ▁]")
 SPECIAL_TOKENS = re.compile(r"<\|[a-z_]+\|>|\[(?:CLS|SEP|PAD|UNK)\]|</?s>|(?:^|\s)##[a-z]")
@@ -84,7 +84,7 @@ def examine(reading: Reading, min_support: int = 10) -> Health:
         _finding("near_duplicates_across_domains", "error", _near(rows, pairs, same=False), "character 5-gram Jaccard ≥ 0.8, different labels"),
         _finding("near_duplicates_across_splits", "error", _across_splits(rows, pairs), "near-duplicates given to two sides of the split"),
         _finding("language_differs", "info", _language(rows, languages), "the written language is not the detected one (short texts are often misread)"),
-        _finding("over_gateway_length", "info", [_at(row, f"{len(row.text)} characters") for row in rows if len(row.text) > CUT_OVER], "the gateway routes only the two ends"),
+        _finding("over_gateway_length", "info", [_at(row, f"{len(normalised(row.text))} characters") for row in rows if is_cut(row.text)], "the gateway routes only the two ends"),
         _finding("low_support", "warning", [{"where": d, "what": f"{n} rows"} for d, n in sorted(support.items()) if n < min_support], f"domains with under {min_support} rows cannot be judged"),
     ]  # fmt: skip
     return Health(

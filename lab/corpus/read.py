@@ -83,14 +83,21 @@ def _row(value: dict[str, Any], where: str, stem: str, split: str, part: str) ->
     if not isinstance(given, str) or not given.strip():
         return Refusal(where, f"no label: expected a text under {' or '.join(LABEL_KEYS)}, found {given!r}", excerpt)
     also = value.get("also") or []
-    if not isinstance(also, list) or not all(isinstance(one, str) for one in also):
+    if not isinstance(also, list):
         return Refusal(where, f"'also' is {type(also).__name__}, expected a list of labels", excerpt)
+    odd = [one for one in also if not isinstance(one, str)]
+    if odd:
+        return Refusal(where, f"'also' holds {odd[0]!r}, expected labels as texts", excerpt)
     own = value.get("split")
     if own is not None and SPLITS.get(str(own).lower()) is None:
         return Refusal(where, f"split {own!r} is unknown, expected train, valid or test", excerpt)
     domain = given.strip()
-    return Row(
+    row = Row(
         text=text, domain=domain, also=tuple(dict.fromkeys(one for one in also if one != domain)), lang=str(value.get("lang") or ""),
         part=str(value.get("part") or part), source=str(value.get("source") or ""), licence=str(value.get("license") or ""),
         split=SPLITS[str(own).lower()] if own is not None else split, where=where,
     )  # fmt: skip
+    for one in (row.domain, *row.also, row.lang, row.part, row.source, row.licence):
+        if any("\ud800" <= character <= "\udfff" for character in one):
+            return Refusal(where, f"a lone surrogate in {one!r}, which cannot be written as UTF-8", excerpt)
+    return row

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from lab.corpus.duplicates import groups, near_pairs
 from lab.corpus.rows import Row
+from lab.errors import ArtefactError
 from lab.files import canonical, read_json, sha256_bytes, write_json
 
 RULE = "sha256('split-1:' + text id) in [0, 1): train below 0.8, valid below 0.9, test above; near-duplicates together"
+SIDES = ("train", "valid", "test")
 LEFT_OUT = "left-out"
 """A new row that is a near-duplicate of rows frozen on two different sides: it can be on neither without a leak."""
 
@@ -42,18 +44,26 @@ def assign(rows: Sequence[Row], frozen: Mapping[str, str] | None = None) -> list
 
 
 def split_sha256(rows: Sequence[Row], splits: Sequence[str]) -> str:
-    return sha256_bytes(canonical(sorted({row.id: side for row, side in zip(rows, splits, strict=True)}.items())))
+    return sha256_bytes(canonical(sorted({(row.id, side) for row, side in zip(rows, splits, strict=True)})))
 
 
 def read_frozen(path: Path) -> dict[str, str]:
     """Text id → split, from a file written by :func:`write_frozen`; empty if there is none."""
     if not path.is_file():
         return {}
-    return {one: side for side, ids in read_json(path)["splits"].items() for one in ids}
+    raw = read_json(path)
+    splits = raw.get("splits") if isinstance(raw, dict) else None
+    if not isinstance(splits, dict) or not all(
+        side in SIDES and isinstance(ids, list) and all(isinstance(one, str) for one in ids) for side, ids in splits.items()
+    ):
+        raise ArtefactError(
+            f'{path} is no split: expected {{"splits": {{side: [text id, …]}}}} with the sides {", ".join(SIDES)}.', "Restore the file."
+        )
+    return {one: side for side, ids in splits.items() for one in ids}
 
 
 def write_frozen(path: Path, rows: Sequence[Row], splits: Sequence[str]) -> None:
-    sides: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}
+    sides: dict[str, set[str]] = {side: set() for side in SIDES}
     for row, side in zip(rows, splits, strict=True):
         if side in sides:
             sides[side].add(row.id)

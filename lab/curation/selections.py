@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.errors import InputError
-from lab.files import jsonl_lines, sha256_bytes
+from lab.files import jsonl_lines, make_folder, sha256_bytes
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Selections:
         if known:
             return known
         made = Selection(identity, datetime.now(UTC).isoformat(timespec="seconds"), origin, title, link, ids)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         with self._path.open("ab") as stream:
             stream.write(json.dumps(asdict(made), ensure_ascii=False).encode() + b"\n")
             stream.flush()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -131,7 +132,7 @@ def load(path: Path, router_sha256: str, rows: Sequence[Row]) -> np.ndarray | No
             bound = (str(stored["router"]), str(stored["corpus"]), str(stored["order"]))
             if bound == (router_sha256, corpus_sha256(rows), _order(rows)):
                 return stored["logits"].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None  # a cache that cannot be read is computed again
     return None
 

@@ -48,6 +48,8 @@ def evaluate(
 
     ``training_ids``: text ids of the router's training rows, if known; how many of them are among ``rows`` is said.
     """
+    if len(rows) == 0:
+        raise InputError("There are no rows to evaluate.", "Check that the data has usable rows, and rows on the chosen side of the split.")
     placed, _ = place_labels(router, rows, taxonomy)
     kept = np.flatnonzero(placed >= 0)
     primary = placed[kept]

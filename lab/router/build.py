@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from lab.corpus.split import SIDES
 from lab.evaluation.report import evaluate
 from lab.router.calibrate import fit_calibration, thresholds
-from lab.router.dataset import SIDES, Dataset
+from lab.router.dataset import Dataset
 from lab.router.folder import OURS, RouterFolder, write_router
 from lab.router.head import Head
 from lab.router.recipe import Recipe
@@ -63,7 +64,7 @@ def build_router(
         OURS: ours,
     }  # fmt: skip
     progress("evaluate", 0, 1)
-    metrics = _evaluate_test(trained.head, dataset, meta, vectors, encoder, cache, check, taxonomy)
+    metrics = _evaluate_test(output.resolve().name, trained.head, dataset, meta, vectors, encoder, cache, check, taxonomy)
     folder = write_router(output, trained.head, dataset.domains, _with_figures(meta, metrics, trained), metrics)
     progress("evaluate", 1, 1)
     return folder, metrics
@@ -86,7 +87,7 @@ def _with_figures(meta: dict[str, Any], metrics: dict[str, Any] | None, trained:
 
 
 def _evaluate_test(
-    head: Head, dataset: Dataset, meta: dict[str, Any], vectors: np.ndarray, encoder: Encoder, cache: VectorCache, check: tuple[Encoder, ...], taxonomy: Taxonomy
+    name: str, head: Head, dataset: Dataset, meta: dict[str, Any], vectors: np.ndarray, encoder: Encoder, cache: VectorCache, check: tuple[Encoder, ...], taxonomy: Taxonomy
 ) -> dict[str, Any] | None:  # fmt: skip
     import tempfile
 
@@ -94,7 +95,7 @@ def _evaluate_test(
     if len(test) == 0:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        router = Router(write_router(Path(scratch) / "router", head, dataset.domains, meta), "router")
+        router = Router(write_router(Path(scratch) / "router", head, dataset.domains, meta), name)
     rows = [dataset.rows[row] for row in test]
     training_ids = {dataset.rows[row].id for row in dataset.side("train")}
     report = evaluate(router, rows, vectors[test], encoder, taxonomy, training_ids)

@@ -36,16 +36,41 @@ class Calibration:
         return {"kind": self.kind, "a": list(self.a), "b": list(self.b)}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any] | None, domains: int) -> Calibration:
+    def from_json(cls, value: Any, domains: int) -> Calibration:
+        if value is not None and not isinstance(value, dict):
+            raise ArtefactError(f"Calibration is {value!r:.40}, expected an object.", "Restore meta.json.")
         if not value or value.get("kind") == "none":
             return cls("none")
-        want = {"temperature": (1, 0), "platt": (domains, domains)}.get(str(value.get("kind")))
-        a, b = tuple(map(float, value.get("a", ()))), tuple(map(float, value.get("b", ())))
-        if want is None or (len(a), len(b)) != want or not np.isfinite((*a, *b)).all():
+        kind, a, b = value.get("kind"), value.get("a", []), value.get("b", [])
+        want = {"temperature": (1, 0), "platt": (domains, domains)}.get(str(kind))
+        if not all(isinstance(one, list) and all(_is_number(x) for x in one) for one in (a, b)):
             raise ArtefactError(
-                f"Calibration {value.get('kind')!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json."
+                f"Calibration {kind!r} does not fit {domains} domains: a and b must be lists of finite numbers.", "Restore meta.json."
             )
-        return cls(str(value["kind"]), a, b)
+        if want is None or (len(a), len(b)) != want:
+            raise ArtefactError(
+                f"Calibration {kind!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json."
+            )
+        if kind == "temperature" and a[0] <= 0:
+            raise ArtefactError(f"Calibration: the temperature is {a[0]}, expected more than 0.", "Restore meta.json.")
+        return cls(kind, tuple(map(float, a)), tuple(map(float, b)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def read_thresholds(value: Any) -> list[dict[str, Any]]:
+    """The rows of :func:`thresholds` as kept under ``abstain`` in meta.json; ArtefactError if one cannot be used."""
+    rows = [] if value is None else value.get("thresholds", []) if isinstance(value, dict) else None
+    if not isinstance(rows, list):
+        raise ArtefactError("abstain holds no list of thresholds.", "Restore meta.json.")
+    for row in rows:
+        reached = isinstance(row, dict) and row.get("threshold") is not None
+        needed = ("target", "threshold", "precision", "accepted", "n") if reached else ("target",)
+        if not isinstance(row, dict) or not all(_is_number(row.get(key)) for key in needed):
+            raise ArtefactError(f"abstain: {row!r:.80} is no threshold; {', '.join(needed)} must be numbers.", "Restore meta.json.")
+    return rows
 
 
 def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
@@ -63,14 +88,14 @@ def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
 
 
 def fit_platt(logits: np.ndarray, primary: np.ndarray) -> Calibration:
-    """One logistic regression per class on its own logit; a class with under 5 rows takes the pooled fit of all classes."""
+    """One logistic regression per class on its own logit; a class with under 5 rows in or out takes the pooled fit of all classes."""
     from sklearn.linear_model import LogisticRegression
 
     wanted = np.eye(logits.shape[1], dtype=bool)[primary]
     pooled = LogisticRegression().fit(logits.reshape(-1, 1), wanted.reshape(-1))
     a, b = [], []
     for domain in range(logits.shape[1]):
-        enough = wanted[:, domain].sum() >= 5
+        enough = 5 <= wanted[:, domain].sum() <= len(primary) - 5
         fit = LogisticRegression().fit(logits[:, [domain]], wanted[:, domain]) if enough else pooled
         a.append(float(fit.coef_[0, 0]))
         b.append(float(fit.intercept_[0]))

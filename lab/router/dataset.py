@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lab.corpus.duplicates import groups, near_pairs
 from lab.corpus.rows import Row, corpus_sha256
 from lab.corpus.split import LEFT_OUT, assign, by_hash, split_sha256
 from lab.errors import InputError
 from lab.router.train import TrainingSet
 from lab.taxonomy import Taxonomy
-
-SIDES = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def build_dataset(
 ) -> Dataset:
     """``only`` (taxonomy name → the router's name) keeps and renames a part of the domains, as v5 has it.
 
-    Aliases become the taxonomy's names. Rows that come with a train/test split but no valid one give a tenth of train to valid, by
-    hash. A label needs at least one training row; InputError otherwise.
+    Aliases become the taxonomy's names. Rows that come with a train/test split but no valid one give a tenth of train to valid. A
+    label needs at least one training row; InputError otherwise.
     """
     renamed: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
@@ -83,7 +82,7 @@ def build_dataset(
         raise InputError("No labelled row is left to train on.", "Check the corpus and its labels.")
     splits = assign(kept, frozen)
     if "valid" not in splits:
-        splits = ["valid" if side == "train" and by_hash(row.id) == "valid" else side for row, side in zip(kept, splits, strict=True)]
+        splits = _give_valid(kept, splits)
     outside = splits.count(LEFT_OUT)
     if outside:
         left_out["near-duplicate of both sides of the split"] += outside
@@ -97,3 +96,20 @@ def build_dataset(
             "Add prompts for them, or leave the label out.",
         )
     return Dataset(kept, domains, splits, dict(left_out), dict(renamed))
+
+
+def _give_valid(rows: Sequence[Row], splits: Sequence[str]) -> list[str]:
+    """A tenth of train becomes valid: near-duplicates together, by the hash of their smallest text id, and never all rows of a label."""
+    families: dict[int, list[int]] = defaultdict(list)
+    for row, family in enumerate(groups(len(rows), near_pairs([row.text for row in rows]))):
+        if splits[row] == "train":
+            families[family].append(row)
+    left = Counter(rows[row].domain for family in families.values() for row in family)
+    out = list(splits)
+    for first, family in sorted((min(rows[row].id for row in family), family) for family in families.values()):
+        taken = Counter(rows[row].domain for row in family)
+        if by_hash(first) == "valid" and all(left[domain] > n for domain, n in taken.items()):
+            left -= taken
+            for row in family:
+                out[row] = "valid"
+    return out

@@ -29,6 +29,12 @@ class RouterFolder:
     weights_sha256: str
 
 
+def stamp(path: Path) -> tuple[tuple[int, int], ...]:
+    """Time and size of each file of a router folder: other when one of them was changed."""
+    stats = [one.stat() if (one := path / name).is_file() else None for name in (WEIGHTS, META, LABELS, METRICS)]
+    return tuple((stat.st_mtime_ns, stat.st_size) if stat else (0, 0) for stat in stats)
+
+
 def read_router(path: Path) -> RouterFolder:
     """ArtefactError names the file, what was expected and what was found."""
     if not path.is_dir():
@@ -58,22 +64,23 @@ def read_router(path: Path) -> RouterFolder:
 
 
 def _read_head(path: Path) -> Head:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        tensors = load_file(path)
+        with safe_open(path, "np") as file:
+            kinds = {key: _dtype(file.get_slice(key).get_dtype()) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) if kind == "float32" else None for key, kind in kinds.items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise ArtefactError(f"{path} is not a readable safetensors file ({error}).", "It may be truncated; copy it again.") from None
-    tensors = {key.removeprefix("net."): value for key, value in tensors.items()}
+    kinds, tensors = ({key.removeprefix("net."): value for key, value in one.items()} for one in (kinds, tensors))
     if set(tensors) != set(KEYS):
         raise ArtefactError(
             f"{path}: expected the tensors {', '.join(KEYS)}, found {', '.join(sorted(tensors)) or 'none'}.",
             "Only a two-layer head can be loaded.",
         )
     for key, value in tensors.items():
-        if value.dtype != np.float32:
-            raise ArtefactError(f"{path}: tensor {key} is {value.dtype}, expected float32.", "Save the head in F32.")
+        if value is None:
+            raise ArtefactError(f"{path}: tensor {key} is {kinds[key]}, expected float32.", "Save the head in F32.")
         if not np.isfinite(value).all():
             raise ArtefactError(
                 f"{path}: tensor {key} has {int((~np.isfinite(value)).sum())} values that are NaN or infinite.",
@@ -84,6 +91,12 @@ def _read_head(path: Path) -> Head:
         shapes = ", ".join(f"{key} {list(tensors[key].shape)}" for key in KEYS)
         raise ArtefactError(f"{path}: shapes do not fit: {shapes}.", "Expected [H, D], [H], [N, H], [N].")
     return Head(w0, b0, w3, b3)
+
+
+def _dtype(kind: str) -> str:
+    """safetensors' name of a type as others know it: BF16 → bfloat16. Some (bfloat16, float8) numpy does not have."""
+    letters = kind.rstrip("0123456789")
+    return {"BF": "bfloat", "F": "float", "I": "int", "U": "uint"}.get(letters, letters) + kind[len(letters) :]
 
 
 def _domains(path: Path, meta: dict[str, Any], label_map: dict[str, Any]) -> list[str]:

@@ -32,6 +32,11 @@ class Recipe:
     seed: int = 42
 
     def __post_init__(self) -> None:
+        expected = {"int": (int, "a whole number"), "bool": (bool, "true or false"), "str": (str, "a text")}
+        for field in fields(self):
+            value, (kind, wanted) = getattr(self, field.name), expected.get(str(field.type), (object, ""))
+            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+                raise SettingsError(f"Recipe {self.name}: {field.name} is {value!r}.", f"Use {wanted}.")
         choices = {"loss": ("bce", "ce", "joint"), "schedule": ("constant", "one-cycle"), "keep": ("last", "best-validation-top1")}
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
@@ -44,6 +49,10 @@ class Recipe:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise SettingsError(f"Recipe {self.name}: {key} is {value!r}.", f"Use a number from {low:g} to {high:g}.")
+        if self.class_weights and self.loss == "bce":
+            raise SettingsError(f"Recipe {self.name}: class_weights has no effect with loss bce.", "Use loss ce or joint, or leave it out.")
+        if self.ce_weight != 1 and self.loss != "joint":
+            raise SettingsError(f"Recipe {self.name}: ce_weight has no effect with loss {self.loss}.", "Use loss joint, or leave it out.")
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The recipe with the changes that are not None."""
@@ -60,11 +69,15 @@ def read_recipes(path: Path) -> dict[str, Recipe]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))["recipes"]
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing.", "Restore it.") from None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise SettingsError(f"{path}: {error}.", "Expected 'recipes: {name: {loss: …}}'.") from None
-    known = {field.name for field in fields(Recipe)}
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path}: recipes is {type(raw).__name__}, expected a mapping.", "Expected 'recipes: {name: {loss: …}}'.")
+    known = {field.name for field in fields(Recipe)} - {"name"}
     for name, body in raw.items():
-        unknown = sorted(set(body) - known)
+        if not isinstance(body, dict) or "loss" not in body:
+            raise SettingsError(f"{path}: recipe {name} has no loss.", "Expected 'recipes: {name: {loss: …}}'.")
+        unknown = sorted(map(str, set(body) - known))
         if unknown:
             raise SettingsError(f"{path}: recipe {name} has unknown keys {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}.")
     return {name: Recipe(name=name, **body) for name, body in raw.items()}

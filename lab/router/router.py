@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.errors import EncoderError
-from lab.router.calibrate import DEFAULT_TARGET, Calibration
-from lab.router.folder import METRICS, OURS, RouterFolder, read_router
+from lab.errors import ArtefactError, EncoderError
+from lab.files import read_json
+from lab.router.calibrate import DEFAULT_TARGET, Calibration, read_thresholds
+from lab.router.folder import META, METRICS, OURS, RouterFolder, read_router
 from lab.router.head import GATEWAY_SCORE, selections, sigmoid
 from lab.text.encoder import MINILM
 
@@ -42,7 +43,13 @@ class Router:
         self.name, self.folder = name, folder
         self.head, self.domains, self.sha256 = folder.head, folder.domains, folder.weights_sha256
         self.ours: dict[str, Any] = folder.meta.get(OURS) or {}
-        self.calibration = Calibration.from_json(self.ours.get("calibration"), self.head.domains)
+        try:
+            if not isinstance(self.ours, dict) or not isinstance(self.ours.get("recipe") or {}, dict):
+                raise ArtefactError(f"{OURS} or its recipe is no object.", f"Restore {META}.")
+            self.calibration = Calibration.from_json(self.ours.get("calibration"), self.head.domains)
+            self.thresholds = read_thresholds(self.ours.get("abstain"))
+        except ArtefactError as error:
+            raise ArtefactError(f"{folder.path}: in {META}, {error.what}", error.fix) from None
         self.encoder_name = str(folder.meta.get("embedding_model") or MINILM)
 
     @classmethod
@@ -52,23 +59,21 @@ class Router:
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
         """metrics.json, or None; a file made from other weights is refused."""
-        from lab.errors import ArtefactError
-        from lab.files import read_json
-
         path = self.folder.path / METRICS
         if not path.is_file():
             return None
         metrics = read_json(path)
-        bound = (metrics.get("bound_to") or {}).get("router_sha256")
+        bound_to = metrics.get("bound_to", {}) if isinstance(metrics, dict) else None
+        if not isinstance(bound_to, dict):
+            raise ArtefactError(
+                f"{path} is no report: expected an object with an object bound_to.", "Evaluate the router again, or delete it."
+            )
+        bound = bound_to.get("router_sha256")
         if bound != self.sha256:
             raise ArtefactError(
                 f"{path} was made from weights {str(bound)[:12]}, but the folder holds {self.sha256[:12]}.", "Evaluate the router again."
             )
         return metrics
-
-    @property
-    def thresholds(self) -> list[dict[str, Any]]:
-        return list(self.ours.get("abstain", {}).get("thresholds", ()))
 
     def threshold(self, target: float) -> dict[str, Any] | None:
         return next((row for row in self.thresholds if abs(row["target"] - target) < 1e-9), None)

@@ -31,7 +31,12 @@ class OnnxEncoder:
         self.name, self.id, self.dim = str(manifest["name"]), str(manifest["id"]), int(manifest["dim"])
         self.precision = precision
         self._graph = str(folder / manifest["precisions"][precision]["file"])
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:
+            if type(error) is not Exception:  # tokenizers raises that very class
+                raise
+            raise _damaged(folder / "tokenizer.json", error) from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(int(manifest["max_tokens"]))
         self._sessions: dict[int, object] = {}
@@ -47,7 +52,12 @@ class OnnxEncoder:
                 options.inter_op_num_threads = 1
                 options.log_severity_level = 3
                 options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves the other core's work
-                self._sessions[threads] = onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+                try:
+                    self._sessions[threads] = onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+                except Exception as error:
+                    if "onnxruntime" not in type(error).__module__:  # its errors share no class of their own
+                        raise
+                    raise _damaged(Path(self._graph), error) from None
             return self._sessions[threads]
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
@@ -60,6 +70,8 @@ class OnnxEncoder:
         if len(tokens) == 1:
             session = self._session(1 if self.precision == "int8-fast" else 2)
             out[0] = _run(session, [tokens[0]])[0]
+            if progress:
+                progress(1, 1)
             return out
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         calls = _calls(order, tokens) if self.precision == "int8-fast" else [[row] for row in order]
@@ -85,6 +97,11 @@ class OnnxEncoder:
         if progress and tokens:
             progress(len(tokens), len(tokens))
         return out
+
+
+def _damaged(path: Path, error: Exception) -> EncoderError:
+    reason = (str(error).splitlines() or ["no reason given"])[0][:200]
+    return EncoderError(f"{path} cannot be loaded: {reason}.", "Delete it, then: python -m lab prepare")
 
 
 def _calls(order: list[int], tokens: list[list[int]]) -> list[list[int]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.errors import EncoderError
+from lab.errors import ArtefactError, EncoderError
 from lab.files import folder_aside, read_json, sha256_file, write_json
 from lab.text.encoder import Source
 
@@ -40,12 +40,17 @@ PROBES = (
 
 
 def manifest_of(folder: Path) -> dict | None:
-    """The manifest of a complete export, or None."""
+    """The manifest of a complete export, or None if there is none, or a damaged one."""
     path = folder / "manifest.json"
     if not path.is_file():
         return None
-    manifest = read_json(path)
-    whole = manifest.get("format") == FORMAT and all((folder / entry["file"]).is_file() for entry in manifest["precisions"].values())
+    try:
+        manifest = read_json(path)
+        known = {"name", "id", "dim", "max_tokens", "refused"} <= set(manifest) and {"size_bytes", "mtime_ns"} <= set(manifest["weights"])
+        files = ["tokenizer.json", *(entry["file"] for entry in manifest["precisions"].values())]
+        whole = known and manifest["format"] == FORMAT and all((folder / name).is_file() for name in files)
+    except (ArtefactError, KeyError, TypeError, AttributeError):
+        return None
     return manifest if whole else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import EncoderError
+from lab.files import check_output
 from lab.text.encoder import PRECISIONS, Encoder, Source, find_source
 from lab.text.onnx_export import export, manifest_of
 
@@ -43,6 +44,7 @@ def open_encoder(name: str, encoders: Path, precision: str = "int8", say: Callab
     folder = export_folder(source, encoders)
     manifest = current_manifest(source, folder)
     if manifest is None:
+        check_output(folder, folder=True)
         say(f"Exporting {source.name} to ONNX and checking it against torch (once on this machine) …")
         manifest = export(source, folder)
     from lab.text.onnx_encoder import OnnxEncoder

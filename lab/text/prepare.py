@@ -33,6 +33,16 @@ def fault(text: object) -> str | None:
     return None
 
 
+def normalised(text: str) -> str:
+    """NFC, Unix line ends, stripped: the text whose length decides on the cut."""
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def is_cut(text: str) -> bool:
+    """Whether :func:`prepare` leaves out the middle of ``text``."""
+    return len(normalised(text)) > CUT_OVER
+
+
 def prepare(text: str) -> str:
     """The text a router sees: NFC, Unix line ends, stripped; over 1 000 characters the first 256, " ... ", the last 256.
 
@@ -41,7 +51,7 @@ def prepare(text: str) -> str:
     problem = fault(text)
     if problem:
         raise InputError(f"{problem[0].upper()}{problem[1:]}.", "Type or paste the text of one question, without control bytes.")
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip()
+    text = normalised(text)
     if len(text) > CUT_OVER:
         text = f"{text[:CUT_KEEP].strip()}{CUT_MARK}{text[-CUT_KEEP:].strip()}"
     return text

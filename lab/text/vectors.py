@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from lab.errors import LabError
+from lab.files import make_folder
 from lab.text.encoder import Encoder
 from lab.text.prepare import text_id
 
@@ -21,25 +22,30 @@ class VectorCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with closing(self._connect()) as database, database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.execute(
-                    "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, text TEXT, vector BLOB NOT NULL, PRIMARY KEY (encoder, text))"
-                )
-        except sqlite3.DatabaseError as error:
-            raise LabError(f"{path} cannot be used as a vector cache: {error}.", "Delete the file; vectors are computed again.") from None
+        make_folder(path.parent)
+        with self._connect() as database, database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, text TEXT, vector BLOB NOT NULL, PRIMARY KEY (encoder, text))"
+            )
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=30)
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=30)) as database:
+                yield database
+        except sqlite3.DatabaseError as error:
+            raise LabError(
+                f"{self._path} cannot be used as a vector cache: {error}.",
+                "Delete the file (vectors are computed again), make room, or set ROUTER_LAB_HOME to a folder that can be written.",
+            ) from None
 
     def encode(self, encoder: Encoder, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """(n, dim) float32: cached rows are read, missing ones encoded and kept. ``progress`` is told (encoded, to encode)."""
         key = f"{encoder.id}/{encoder.precision}"
         ids = [text_id(text) for text in texts]
         out = np.empty((len(texts), encoder.dim), dtype=np.float32)
-        with closing(self._connect()) as database:
+        with self._connect() as database:
             known = self._read(database, key, ids)
             missing: dict[str, int] = {}
             for row, one in enumerate(ids):

@@ -44,7 +44,9 @@ def lab(project):
 def test_nothing_in_lab_imports_streamlit_or_a_page(lab, project):
     for path, tree in lab.items():
         roots = {name.split(".")[0] for name in imported(ast.walk(tree))}
-        assert not roots & {"streamlit", "pages", "app"}, f"{path.relative_to(project)} imports {roots & {'streamlit', 'pages', 'app'}}: return a value and let the page draw it"
+        assert not roots & {"streamlit", "pages", "app"}, (
+            f"{path.relative_to(project)} imports {roots & {'streamlit', 'pages', 'app'}}: return a value and let the page draw it"
+        )
 
 
 def test_nothing_loads_or_writes_pickles(project):
@@ -57,13 +59,20 @@ def test_nothing_loads_or_writes_pickles(project):
         r"(?<![\w.])(eval|exec)\(": "read data, do not run it",
         r"trust_remote_code\s*=\s*True": "models that bring code are not loaded",
     }
-    files = [path for name in ("lab", "pages", "benchmarks", "app.py") for path in ([project / name] if name.endswith(".py") else sorted((project / name).rglob("*.py"))) if path.is_file()]
+    files = [
+        path
+        for name in ("lab", "pages", "benchmarks", "app.py")
+        for path in ([project / name] if name.endswith(".py") else sorted((project / name).rglob("*.py")))
+        if path.is_file()
+    ]
     assert len(files) > 30
     for path in files:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             for pattern, instead in forbidden.items():
                 assert not re.search(pattern, line), f"{path.relative_to(project)}:{number}: {line.strip()} → {instead}"
-    assert not [path for suffix in ("pkl", "pickle", "joblib", "pt", "pth", "bin") for path in project.glob(f"[!.]*/**/*.{suffix}")], "no pickled artefact in the repository"
+    assert not [path for suffix in ("pkl", "pickle", "joblib", "pt", "pth", "bin") for path in project.glob(f"[!.]*/**/*.{suffix}")], (
+        "no pickled artefact in the repository"
+    )
 
 
 def test_imports_of_modules_make_no_cycle(lab, project):
@@ -73,7 +82,9 @@ def test_imports_of_modules_make_no_cycle(lab, project):
     state: dict[str, str] = {}
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert state.get(name) != "open", f"import cycle {' → '.join((*trail[trail.index(name) :], name))}: move what both need into a lower module that imports neither"
+        assert state.get(name) != "open", (
+            f"import cycle {' → '.join((*trail[trail.index(name) :], name))}: move what both need into a lower module that imports neither"
+        )
         if name not in state:
             state[name] = "open"
             for below in graph[name]:
@@ -110,7 +121,9 @@ def test_layers_go_one_way(lab, project):
         assert layer(own) is not None, f"{own} has no layer: give it one in LAYERS"
         for name in sorted(imported(ast.walk(tree))):  # imports inside functions count too
             below = layer(name)
-            assert below is None or below <= layer(own), f"{own} imports {name}, which lies above it: pass what it needs as an argument, or move it down"
+            assert below is None or below <= layer(own), (
+                f"{own} imports {name}, which lies above it: pass what it needs as an argument, or move it down"
+            )
 
 
 def test_only_the_command_line_prints_and_only_home_and_settings_read_the_environment(lab, project):
@@ -118,9 +131,13 @@ def test_only_the_command_line_prints_and_only_home_and_settings_read_the_enviro
         own = dotted(path, project)
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "input"):
-                assert own.startswith("lab.cli"), f"{path.relative_to(project)}:{node.lineno} prints: return it, or take a callable that is told"
+                assert own.startswith("lab.cli"), (
+                    f"{path.relative_to(project)}:{node.lineno} prints: return it, or take a callable that is told"
+                )
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
-                assert own in ("lab.home", "lab.settings"), f"{path.relative_to(project)}:{node.lineno} reads the environment: pass Home or Settings"
+                assert own in ("lab.home", "lab.settings"), (
+                    f"{path.relative_to(project)}:{node.lineno} reads the environment: pass Home or Settings"
+                )
 
 
 def test_no_count_of_domains_or_dimension_is_written_in_the_code(lab, project):
@@ -131,7 +148,9 @@ def test_no_count_of_domains_or_dimension_is_written_in_the_code(lab, project):
                 assert node.value not in known, f"{path.relative_to(project)}:{node.lineno} says {node.value}: read it from the artefact"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
                 end = node.args[min(1, len(node.args) - 1)]
-                assert not isinstance(end, ast.Constant) or end.value < 10, f"{path.relative_to(project)}:{node.lineno} counts to {end.value}: take the length of what is counted"
+                assert not isinstance(end, ast.Constant) or end.value < 10, (
+                    f"{path.relative_to(project)}:{node.lineno} counts to {end.value}: take the length of what is counted"
+                )
 
 
 def test_no_domain_is_named_in_the_code(lab, project, bench):
@@ -191,6 +210,7 @@ def test_every_shipped_router_is_tested(project):
 def test_metrics_are_bound_to_the_weights_the_encoder_the_corpus_and_the_split(shipped, bench):
     folder, meta, metrics = shipped
     bound, ours = metrics["bound_to"], meta["router_lab"]
+    assert bound["router"] == folder.name
     assert bound["router_sha256"] == sha256_file(folder / "router.safetensors")
     assert bound["encoder_id"] == ours["encoder_id"]
     assert bound["precision"] == ours["encoder_precision"] == "fp32"
@@ -233,7 +253,12 @@ def test_the_recipe_kept_with_the_weights_is_the_shipped_one(shipped, bench):
     _, meta, _ = shipped
     kept = meta["router_lab"]["recipe"]
     assert kept == bench.recipes[kept["name"]].to_json()
-    assert (meta["epochs"], meta["batch_size"], meta["lr"], meta["seed"]) == (kept["epochs"], kept["batch_size"], kept["learning_rate"], kept["seed"])
+    assert (meta["epochs"], meta["batch_size"], meta["lr"], meta["seed"]) == (
+        kept["epochs"],
+        kept["batch_size"],
+        kept["learning_rate"],
+        kept["seed"],
+    )
 
 
 def test_the_served_encoder_was_measured_and_agrees_with_the_reference(shipped):

@@ -94,7 +94,9 @@ def test_calibration_lowers_the_calibration_error_of_an_overconfident_head():
     assert expected_calibration_error(after, right) < 0.03
 
 
-@pytest.mark.parametrize("calibration", [Calibration("none"), Calibration("temperature", (0.7,)), Calibration("platt", (1.0, 2.0, 3.0), (0.0, 0.1, 0.2))])
+@pytest.mark.parametrize(
+    "calibration", [Calibration("none"), Calibration("temperature", (0.7,)), Calibration("platt", (1.0, 2.0, 3.0), (0.0, 0.1, 0.2))]
+)
 def test_a_calibration_survives_json(calibration):
     assert Calibration.from_json(calibration.to_json(), 3) == calibration
 
@@ -127,17 +129,32 @@ RIGHT = np.array([True] * 30 + [True] * 5 + [False] * 5 + [True] * 10 + [True] *
 def test_thresholds_by_hand_take_ties_whole(target, threshold, precision, accepted):
     for order in (np.arange(100), np.arange(100)[::-1], np.random.default_rng(0).permutation(100)):
         (row,) = thresholds(P[order], RIGHT[order], (target,))
-        assert (row["threshold"], row["precision"], row["accepted"], row["coverage"], row["n"]) == (threshold, pytest.approx(precision), accepted, accepted / 100, 100)
+        assert (row["threshold"], row["precision"], row["accepted"], row["coverage"], row["n"]) == (
+            threshold,
+            pytest.approx(precision),
+            accepted,
+            accepted / 100,
+            100,
+        )
         assert row["interval"] == pytest.approx(list(wilson(round(precision * accepted), accepted)))
 
 
 def test_a_target_out_of_reach_has_no_threshold():
     for p, right in ((P, ~RIGHT), (np.full(29, 0.9), np.full(29, True)), (np.empty(0), np.empty(0, dtype=bool))):
         (row,) = thresholds(p, right, (0.9,))
-        assert (row["threshold"], row["precision"], row["interval"], row["coverage"], row["accepted"], row["n"]) == (None, None, None, 0.0, 0, len(p))
+        assert (row["threshold"], row["precision"], row["interval"], row["coverage"], row["accepted"], row["n"]) == (
+            None,
+            None,
+            None,
+            0.0,
+            0,
+            len(p),
+        )
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9, 0.95]), st.booleans()), min_size=1, max_size=60), st.sampled_from(TARGETS))
+@given(
+    st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9, 0.95]), st.booleans()), min_size=1, max_size=60), st.sampled_from(TARGETS)
+)
 def test_no_lower_threshold_keeps_the_target(pairs, target):
     p, right = np.array([one for one, _ in pairs]), np.array([one for _, one in pairs])
     usual, calibrate.MIN_ACCEPTED = calibrate.MIN_ACCEPTED, 3
@@ -157,13 +174,25 @@ def test_expected_calibration_error_by_hand():
     # bins of equal mass {0.1, 0.3} and {0.6, 0.8}: |0.5 − 0.2| and |1 − 0.7|, half of the rows each
     assert expected_calibration_error(p, right, bins=2) == pytest.approx(0.3)
     assert expected_calibration_error(p, right, bins=1) == pytest.approx(0.3)
-    assert expected_calibration_error(p, right, bins=4) == expected_calibration_error(p, right, bins=9) == pytest.approx((0.1 + 0.7 + 0.4 + 0.2) / 4)
+    assert (
+        expected_calibration_error(p, right, bins=4)
+        == expected_calibration_error(p, right, bins=9)
+        == pytest.approx((0.1 + 0.7 + 0.4 + 0.2) / 4)
+    )
     assert expected_calibration_error(np.array([1.0, 0.0]), np.array([True, False])) == 0
     assert np.isnan(expected_calibration_error(np.empty(0), np.empty(0, dtype=bool)))
 
 
 @pytest.mark.parametrize(
-    ("right", "n", "low", "high"), [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 1, 0.2065, 1.0), (50, 100, 0.4038, 0.5962), (0, 0, 0.0, 1.0)]
+    ("right", "n", "low", "high"),
+    [
+        (8, 10, 0.4902, 0.9433),
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (1, 1, 0.2065, 1.0),
+        (50, 100, 0.4038, 0.5962),
+        (0, 0, 0.0, 1.0),
+    ],
 )
 def test_wilson_by_hand(right, n, low, high):
     assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)

@@ -15,7 +15,9 @@ CLEAN = [("Bonjour, ça va ?", "chat-fr"), ("How do I mount a docker volume read
 
 
 def jsonl(path, *values):
-    path.write_bytes(b"".join((value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()) + b"\n" for value in values))
+    path.write_bytes(
+        b"".join((value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()) + b"\n" for value in values)
+    )
     return str(path)
 
 
@@ -55,7 +57,19 @@ def test_route_json_says_what_was_decided_and_by_what(run):
     status, out, err = run("route", "How do I flash an STM32 over SWD?", "--json", "--top-k", "3", "--router", "v9-47")
     answer = json.loads(out)
     assert (status, err) == (0, "")
-    assert set(answer) == {"router", "router_sha256", "encoder", "domains", "selections", "decision", "backend", "specialist", "margin", "language", "timings_ms"}
+    assert set(answer) == {
+        "router",
+        "router_sha256",
+        "encoder",
+        "domains",
+        "selections",
+        "decision",
+        "backend",
+        "specialist",
+        "margin",
+        "language",
+        "timings_ms",
+    }
     assert answer["router"] == "v9-47"
     assert set(answer["encoder"]) == {"id", "precision"}
     assert [set(one) for one in answer["domains"]] == [{"domain", "score", "probability"}] * 3
@@ -101,7 +115,14 @@ def test_one_route_in_a_fresh_process_imports_neither_torch_nor_sentence_transfo
         "heavy = [name for name in ('torch', 'sentence_transformers', 'transformers', 'sklearn', 'streamlit', 'pandas') if name in sys.modules]\n"
         "sys.exit(f'imported {heavy}' if heavy else status)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": str(project)})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(project)},
+    )
     assert done.stderr == ""
     assert done.returncode == 0
     assert json.loads(done.stdout)["decision"]["domain"] == "chat-fr"
@@ -109,7 +130,11 @@ def test_one_route_in_a_fresh_process_imports_neither_torch_nor_sentence_transfo
 
 @pytest.mark.real
 def test_route_file_adds_a_field_and_keeps_the_others_in_order(run, tmp_path):
-    given = [{"prompt": "Bonjour", "id": 7, "nested": {"é": [1, None]}}, {"text": "docker compose down", "domain": "x"}, {"messages": [{"role": "user", "content": "SELECT 1"}]}]
+    given = [
+        {"prompt": "Bonjour", "id": 7, "nested": {"é": [1, None]}},
+        {"text": "docker compose down", "domain": "x"},
+        {"messages": [{"role": "user", "content": "SELECT 1"}]},
+    ]
     source = jsonl(tmp_path / "in.jsonl", given[0], b"", *given[1:])
     status, out, err = run("route", "--file", source, "--output", tmp_path / "out.jsonl", "--json", "--top-k", "2")
     found = rows(tmp_path / "out.jsonl")
@@ -177,7 +202,9 @@ def test_evaluating_the_test_side_gives_the_shipped_figures(run, bench, name):
     for found, wanted in zip(report["abstain"], shipped["abstain"], strict=True):
         assert (found["target"], found["threshold"]) == (wanted["target"], wanted["threshold"])
         assert found["coverage"] == pytest.approx(wanted["coverage"], abs=3e-3)
-    assert {domain: row["support"] for domain, row in report["per_domain"].items()} == {domain: row["support"] for domain, row in shipped["per_domain"].items()}
+    assert {domain: row["support"] for domain, row in report["per_domain"].items()} == {
+        domain: row["support"] for domain, row in shipped["per_domain"].items()
+    }
     for key in ("router_sha256", "encoder_id", "trained_on"):
         assert report["bound_to"][key] == shipped["bound_to"][key], key
 
@@ -185,7 +212,13 @@ def test_evaluating_the_test_side_gives_the_shipped_figures(run, bench, name):
 @pytest.mark.real
 def test_evaluate_counts_rows_seen_in_training_and_labels_it_cannot_judge(run, bench, tmp_path):
     seen = next(row for row in bench.corpus.rows if bench.frozen_split[row.id] == "train")
-    source = jsonl(tmp_path / "d.jsonl", {"prompt": seen.text, "domain": seen.domain}, {"prompt": "new one", "domain": "electronics"}, {"prompt": "x", "domain": "made-up"}, {"prompt": ""})
+    source = jsonl(
+        tmp_path / "d.jsonl",
+        {"prompt": seen.text, "domain": seen.domain},
+        {"prompt": "new one", "domain": "electronics"},
+        {"prompt": "x", "domain": "made-up"},
+        {"prompt": ""},
+    )
     report = json.loads(run("evaluate", "router", "--data", source, "--json")[1])
     assert (report["n"], report["rows_from_training"], report["unknown_labels"]) == (2, 1, {"made-up": 1})
     assert [one["where"] for one in report["refused"]] == ["d.jsonl:4"]
@@ -205,7 +238,11 @@ def test_models_list_json_names_every_shipped_router_with_its_figures(run, bench
     assert set(found) == {path.name for path in bench.home.routers.iterdir()}
     for name, row in found.items():
         router = bench.router(name)
-        assert (row["router_sha256"], row["domains"], row["parameters"]) == (sha256_file(bench.home.routers / name / "router.safetensors"), len(router.domains), router.head.parameters)
+        assert (row["router_sha256"], row["domains"], row["parameters"]) == (
+            sha256_file(bench.home.routers / name / "router.safetensors"),
+            len(router.domains),
+            router.head.parameters,
+        )
         assert row["test"]["top1"] == router.metrics["top1"]
     assert [line.split()[0] for line in run("models", "list")[1].splitlines()] == bench.router_names()
 
@@ -232,7 +269,13 @@ def test_doctor_says_what_is_missing_and_exits_2(run, monkeypatch):
 
 def test_corpus_health_of_a_good_file_exits_0_and_of_a_bad_one_2(run, tmp_path):
     good = jsonl(tmp_path / "good.jsonl", *({"prompt": text, "domain": domain} for text, domain in CLEAN))
-    bad = jsonl(tmp_path / "bad.jsonl", {"prompt": "tempÃ©rature", "domain": "a"}, {"prompt": ""}, {"prompt": "same", "domain": "a"}, {"prompt": "same", "domain": "b"})
+    bad = jsonl(
+        tmp_path / "bad.jsonl",
+        {"prompt": "tempÃ©rature", "domain": "a"},
+        {"prompt": ""},
+        {"prompt": "same", "domain": "a"},
+        {"prompt": "same", "domain": "b"},
+    )
     status, out, _ = run("corpus", "health", good)
     assert (status, out.splitlines()[0].split(": ")[-1]) == (0, "healthy")
     status, out, _ = run("corpus", "health", bad)
@@ -241,7 +284,11 @@ def test_corpus_health_of_a_good_file_exits_0_and_of_a_bad_one_2(run, tmp_path):
     status, out, _ = run("corpus", "health", bad, "--json")
     report = json.loads(out)
     assert (status, report["healthy"], report["rows"], report["refused"]) == (2, False, 3, 1)
-    assert {one["kind"]: one["count"] for one in report["findings"] if one["severity"] == "error" and one["count"]} == {"refused": 1, "mojibake": 1, "conflicting_duplicates": 1}
+    assert {one["kind"]: one["count"] for one in report["findings"] if one["severity"] == "error" and one["count"]} == {
+        "refused": 1,
+        "mojibake": 1,
+        "conflicting_duplicates": 1,
+    }
 
 
 # train
@@ -249,9 +296,22 @@ def test_corpus_health_of_a_good_file_exits_0_and_of_a_bad_one_2(run, tmp_path):
 
 @pytest.fixture
 def small(tmp_path):
-    docker = [f"how do I {verb} a docker {noun}" for verb in ("build", "push", "prune", "tag") for noun in ("image", "volume", "network", "container", "registry")]
-    sql = [f"SQL query to {verb} the {noun}" for verb in ("count", "join", "update", "sort") for noun in ("users", "orders", "invoices", "products", "payments")]
-    return jsonl(tmp_path / "small.jsonl", *({"prompt": text, "domain": "docker"} for text in docker), *({"text": text, "label": "sql"} for text in sql), {"prompt": ""})
+    docker = [
+        f"how do I {verb} a docker {noun}"
+        for verb in ("build", "push", "prune", "tag")
+        for noun in ("image", "volume", "network", "container", "registry")
+    ]
+    sql = [
+        f"SQL query to {verb} the {noun}"
+        for verb in ("count", "join", "update", "sort")
+        for noun in ("users", "orders", "invoices", "products", "payments")
+    ]
+    return jsonl(
+        tmp_path / "small.jsonl",
+        *({"prompt": text, "domain": "docker"} for text in docker),
+        *({"text": text, "label": "sql"} for text in sql),
+        {"prompt": ""},
+    )
 
 
 @pytest.mark.real
@@ -262,7 +322,12 @@ def test_training_on_a_small_file_twice_writes_the_same_loadable_router(run, own
         assert (status, err) == (0, "")
         answers.append(json.loads(out))
     first, second = answers
-    assert first["router_sha256"] == second["router_sha256"] == sha256_file(tmp_path / "a" / "router.safetensors") == sha256_file(tmp_path / "b" / "router.safetensors")
+    assert (
+        first["router_sha256"]
+        == second["router_sha256"]
+        == sha256_file(tmp_path / "a" / "router.safetensors")
+        == sha256_file(tmp_path / "b" / "router.safetensors")
+    )
     assert first["account"]["domains"] == 2
     assert sum(first["account"]["rows"].values()) == 40
     assert first["account"]["refused"] == [{"where": "small.jsonl:41", "reason": "the prompt is empty"}]
@@ -315,16 +380,29 @@ WRONG = {
     "router that is no folder": (["route", "hello", "--router", "{tmp}/in.jsonl"], "is not a folder."),
     "router without weights": (["route", "hello", "--router", "{tmp}"], "router.safetensors, meta.json, label_map.json missing"),
     "data that is absent": (["evaluate", "router", "--data", "{tmp}/absent.jsonl"], "absent.jsonl does not exist."),
-    "labels nobody knows": (["evaluate", "router", "--data", "{tmp}/odd.jsonl"], "None of the 1 labels is a domain of router lab-47 (e.g. made-up)"),
+    "data without a row": (["evaluate", "router", "--data", "{tmp}/none.jsonl"], "There are no rows to evaluate."),
+    "labels nobody knows": (
+        ["evaluate", "router", "--data", "{tmp}/odd.jsonl"],
+        "None of the 1 labels is a domain of router lab-47 (e.g. made-up)",
+    ),
     "corpus that is absent": (["corpus", "health", "{tmp}/absent"], "does not exist."),
     "corpus without files": (["corpus", "health", "{tmp}/empty"], "holds no *.jsonl file."),
-    "recipe": (["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r", "--recipe", "best"], "There is no recipe 'best'. Known are: published, upstream, lab."),
+    "recipe": (
+        ["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r", "--recipe", "best"],
+        "There is no recipe 'best'. Known are: published, upstream, lab.",
+    ),
     "epochs": (["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r", "--epochs", "0"], "epochs is 0."),
     "one label": (["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r"], "there is only one label"),
-    "encoder": (["train", "router", "--corpus", "{tmp}/two.jsonl", "--output", "{tmp}/r", "--encoder", "nobody/nothing"], "Encoder 'nobody/nothing' is neither a folder"),
+    "encoder": (
+        ["train", "router", "--corpus", "{tmp}/two.jsonl", "--output", "{tmp}/r", "--encoder", "nobody/nothing"],
+        "Encoder 'nobody/nothing' is neither a folder",
+    ),
     "route's output is a folder": (["route", "--file", "{tmp}/in.jsonl", "--output", "{tmp}/empty"], "{tmp}/empty"),
     "route's output is under a file": (["route", "--file", "{tmp}/in.jsonl", "--output", "{tmp}/in.jsonl/out"], "{tmp}/in.jsonl"),
-    "train's output is under a file": (["train", "router", "--corpus", "{tmp}/two.jsonl", "--output", "{tmp}/in.jsonl/r", "--epochs", "1"], "{tmp}/in.jsonl"),
+    "train's output is under a file": (
+        ["train", "router", "--corpus", "{tmp}/two.jsonl", "--output", "{tmp}/in.jsonl/r", "--epochs", "1"],
+        "{tmp}/in.jsonl",
+    ),
 }
 
 
@@ -333,9 +411,14 @@ WRONG = {
 def test_a_mistake_is_one_line_with_the_cause_and_exit_1(run, tmp_path, wrong):
     arguments, said = WRONG[wrong]
     jsonl(tmp_path / "in.jsonl", {"prompt": "hello", "domain": "docker"})
-    jsonl(tmp_path / "two.jsonl", {"prompt": "hello", "domain": "docker", "split": "train"}, {"prompt": "select", "domain": "sql", "split": "train"})
+    jsonl(
+        tmp_path / "two.jsonl",
+        {"prompt": "hello", "domain": "docker", "split": "train"},
+        {"prompt": "select", "domain": "sql", "split": "train"},
+    )
     jsonl(tmp_path / "odd.jsonl", {"prompt": "hello", "domain": "made-up"})
     (tmp_path / "empty").mkdir()
+    (tmp_path / "none.jsonl").write_text("")
     before = sorted(path.name for path in tmp_path.iterdir())
     status, out, err = run(*(one.replace("{tmp}", str(tmp_path)) for one in arguments))
     assert (status, out) == (1, "")
@@ -345,7 +428,10 @@ def test_a_mistake_is_one_line_with_the_cause_and_exit_1(run, tmp_path, wrong):
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize(("name", "value", "said"), [("ROUTER_LAB_PRECISION", "int4", "ROUTER_LAB_PRECISION is 'int4'."), ("ROUTER_LAB_ROUTER", "v6", "There is no router 'v6'.")])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("ROUTER_LAB_PRECISION", "int4", "ROUTER_LAB_PRECISION is 'int4'."), ("ROUTER_LAB_ROUTER", "v6", "There is no router 'v6'.")],
+)
 def test_a_wrong_environment_is_one_line_too(run, monkeypatch, name, value, said):
     monkeypatch.setenv(name, value)
     status, out, err = run("route", "hello")
@@ -364,7 +450,17 @@ def test_a_state_folder_that_cannot_be_written_is_one_line_too(run, monkeypatch,
 
 
 def test_every_command_has_help(capsys):
-    for arguments in ([], ["route"], ["train"], ["train", "router"], ["evaluate", "router"], ["corpus", "health"], ["models", "list"], ["doctor"], ["prepare"]):
+    for arguments in (
+        [],
+        ["route"],
+        ["train"],
+        ["train", "router"],
+        ["evaluate", "router"],
+        ["corpus", "health"],
+        ["models", "list"],
+        ["doctor"],
+        ["prepare"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main([*arguments, "--help"])
         assert caught.value.code == 0

@@ -43,7 +43,9 @@ def test_a_row_without_label_in_a_split_file_is_refused_not_labelled_train(tmp_p
     assert "no label" in reading.refused[0].reason
 
 
-@pytest.mark.parametrize(("stem", "split"), [("validation", "valid"), ("val", "valid"), ("dev", "valid"), ("Test", "test"), ("TRAIN", "train"), ("docker", "")])
+@pytest.mark.parametrize(
+    ("stem", "split"), [("validation", "valid"), ("val", "valid"), ("dev", "valid"), ("Test", "test"), ("TRAIN", "train"), ("docker", "")]
+)
 def test_names_of_splits(stem, split):
     assert read_upload(jsonl({"prompt": "p", "domain": "d"}), f"{stem}.jsonl").rows[0].split == split
 
@@ -55,23 +57,60 @@ def test_a_rows_own_split_wins_over_its_files(own, split):
 
 def test_corpus_rows_keep_also_language_source_and_licence():
     row = read_upload(
-        jsonl({"prompt": "p", "domain": " docker ", "also": ["devops", "docker", "devops", "shell"], "lang": "fr", "source": "sahil2801/CodeAlpaca-20k", "license": "CC-BY-4.0", "x": 1}), "a.jsonl"
+        jsonl(
+            {
+                "prompt": "p",
+                "domain": " docker ",
+                "also": ["devops", "docker", "devops", "shell"],
+                "lang": "fr",
+                "source": "sahil2801/CodeAlpaca-20k",
+                "license": "CC-BY-4.0",
+                "x": 1,
+            }
+        ),
+        "a.jsonl",
     ).rows[0]
     assert (row.text, row.domain, row.also, row.lang) == ("p", "docker", ("devops", "shell"), "fr")
     assert (row.source, row.licence, row.where) == ("sahil2801/CodeAlpaca-20k", "CC-BY-4.0", "a.jsonl:1")
 
 
 def test_generated_rows_one_file_a_domain_text_and_label_or_the_stem(tmp_path):
-    write(tmp_path, docker=jsonl({"text": "a", "label": "docker"}, {"text": "b"}), spice=jsonl({"text": "c"}, {"text": "d", "label": "power"}))
-    assert [(row.text, row.domain) for row in read_corpus(tmp_path).rows] == [("a", "docker"), ("b", "docker"), ("c", "spice"), ("d", "power")]
+    write(
+        tmp_path, docker=jsonl({"text": "a", "label": "docker"}, {"text": "b"}), spice=jsonl({"text": "c"}, {"text": "d", "label": "power"})
+    )
+    assert [(row.text, row.domain) for row in read_corpus(tmp_path).rows] == [
+        ("a", "docker"),
+        ("b", "docker"),
+        ("c", "spice"),
+        ("d", "power"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ({"messages": [{"role": "user", "content": "first"}, {"role": "assistant", "content": "no"}, {"role": "user", "content": "second"}]}, "first"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "first"},
+                    {"role": "assistant", "content": "no"},
+                    {"role": "user", "content": "second"},
+                ]
+            },
+            "first",
+        ),
         ({"messages": [{"role": "system", "content": "You are kind."}, {"role": "user", "content": "hello"}]}, "hello"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "image", "url": "x"}, {"type": "text", "text": "two"}]}]}, "one\ntwo"),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "one"}, {"type": "image", "url": "x"}, {"type": "text", "text": "two"}],
+                    }
+                ]
+            },
+            "one\ntwo",
+        ),
         ({"instruction": "do it", "output": "done"}, "do it"),
         ({"query": "what"}, "what"),
         ({"prompt": "p", "text": "t", "instruction": "i"}, "p"),
@@ -85,7 +124,12 @@ def test_where_the_prompt_is_found(value, text):
 
 
 def test_a_subfolder_is_the_part_and_files_come_in_name_order(tmp_path):
-    write(tmp_path, plain__b=jsonl({"prompt": "3"}), field__b=jsonl({"prompt": "2"}), field__a=jsonl({"prompt": "1"}, {"prompt": "own", "part": "mine"}))
+    write(
+        tmp_path,
+        plain__b=jsonl({"prompt": "3"}),
+        field__b=jsonl({"prompt": "2"}),
+        field__a=jsonl({"prompt": "1"}, {"prompt": "own", "part": "mine"}),
+    )
     assert [(row.text, row.domain, row.part, row.where) for row in read_corpus(tmp_path).rows] == [
         ("1", "a", "field", "field/a.jsonl:1"),
         ("own", "a", "mine", "field/a.jsonl:2"),
@@ -95,7 +139,9 @@ def test_a_subfolder_is_the_part_and_files_come_in_name_order(tmp_path):
 
 
 def test_short_greetings_survive():
-    reading = read_upload("".join(f'{{"prompt": "{text}", "domain": "chat-fr"}}\n' for text in ("Bonjour", "Hello", "?", "ok")).encode(), "a.jsonl")
+    reading = read_upload(
+        "".join(f'{{"prompt": "{text}", "domain": "chat-fr"}}\n' for text in ("Bonjour", "Hello", "?", "ok")).encode(), "a.jsonl"
+    )
     assert [row.text for row in reading.rows] == ["Bonjour", "Hello", "?", "ok"]
 
 
@@ -105,7 +151,9 @@ def test_short_greetings_survive():
 def test_bom_crlf_empty_lines_and_a_missing_last_line_end_change_nothing():
     plain = jsonl({"prompt": "un", "domain": "d"}, {"prompt": "deux", "domain": "d"})
     odd = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n").replace(b"\r\n", b"\r\n \r\n", 1).rstrip()
-    assert [row.text for row in read_upload(plain, "a.jsonl").rows] == [row.text for row in read_upload(odd, "a.jsonl").rows] == ["un", "deux"]
+    assert (
+        [row.text for row in read_upload(plain, "a.jsonl").rows] == [row.text for row in read_upload(odd, "a.jsonl").rows] == ["un", "deux"]
+    )
     assert read_upload(odd, "a.jsonl").refused == []
     assert [row.where for row in read_upload(odd, "a.jsonl").rows] == ["a.jsonl:1", "a.jsonl:3"]
 
@@ -118,7 +166,10 @@ def test_a_unicode_line_break_inside_a_prompt_is_no_line_end(mark):
 
 
 def test_a_carriage_return_alone_ends_no_line():
-    assert [(row.text, row.where) for row in read_upload(b'{"prompt":\r"a"}\n{"prompt": "b"}', "d.jsonl").rows] == [("a", "d.jsonl:1"), ("b", "d.jsonl:2")]
+    assert [(row.text, row.where) for row in read_upload(b'{"prompt":\r"a"}\n{"prompt": "b"}', "d.jsonl").rows] == [
+        ("a", "d.jsonl:1"),
+        ("b", "d.jsonl:2"),
+    ]
 
 
 def test_an_upload_reads_like_the_file(tmp_path):
@@ -150,7 +201,11 @@ REFUSED = [
     (b'{"prompt": "p", "domain": null}', "no label"),
     (b'{"prompt": "p", "label": " "}', "no label"),
     (b'{"prompt": "p", "also": "docker"}', "'also' is str, expected a list of labels"),
-    (b'{"prompt": "p", "also": [1]}', "'also'"),
+    (b'{"prompt": "p", "also": [1]}', "'also' holds 1, expected labels as texts"),
+    (b'{"prompt": "p", "also": ["a", null]}', "'also' holds None"),
+    (b'{"prompt": "p", "source": "\\ud800"}', "a lone surrogate in '\\ud800'"),
+    (b'{"prompt": "p", "x": NaN}', "the number NaN is not finite"),
+    (b'{"prompt": "p", "x": [-1e999]}', "the number -1e999 is not finite"),
     (b'{"prompt": "p", "split": "holdout"}', "split 'holdout' is unknown, expected train, valid or test"),
     (b'{"prompt": "p", "split": 1}', "split 1 is unknown"),
     (b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
@@ -198,11 +253,26 @@ def test_nothing_to_read_is_an_error_with_the_path(tmp_path, make, said):
 # every line is accounted for
 
 KEYS = st.sampled_from(["prompt", "text", "instruction", "domain", "label", "also", "split", "messages", "lang", "part", "x"])
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(["train", "test", "docker", "user", "Bonjour"]))
-VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["role", "content", "text", "type"]), inner, max_size=3)), max_leaves=6)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["train", "test", "docker", "user", "Bonjour"]),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["role", "content", "text", "type"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
 LINES = st.one_of(
     st.dictionaries(KEYS, VALUES, max_size=5).map(lambda value: json.dumps(value).encode()),
-    st.dictionaries(st.just("prompt"), st.text(max_size=9), min_size=1).map(lambda value: json.dumps(value | {"domain": "d"}, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+    st.dictionaries(st.just("prompt"), st.text(max_size=9), min_size=1).map(
+        lambda value: json.dumps(value | {"domain": "d"}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ),
     st.binary(max_size=20).map(lambda data: data.replace(b"\n", b"")),
     st.sampled_from([b"", b" ", b"\r", b"{}", b"[]", b'{"prompt": "x"'.replace(b"x", b"\xc3")]),
 )
@@ -213,7 +283,9 @@ def test_rows_and_refused_account_for_every_non_empty_line(lines, name):
     data = b"\n".join(lines)
     reading = read_upload(data, name)
     places = sorted([one.where for one in (*reading.rows, *reading.refused)], key=lambda where: int(where.split(":")[1]))
-    assert places == [f"{name}:{number}" for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1) if line.strip()]
+    assert places == [
+        f"{name}:{number}" for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1) if line.strip()
+    ]
     assert all(one.reason for one in reading.refused)
     assert all(row.text.strip() and row.domain.strip() for row in reading.rows)
 

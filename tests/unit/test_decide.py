@@ -77,7 +77,10 @@ def test_a_calibrated_router_holds_its_probability_against_the_fitted_threshold(
     one = router(ROWS, WARM)
     decision = one.decide(one.score(logits(0.1, 0.2, top, 0.1, 0.1, 0.1)), 0.9)
     assert (decision.domain, decision.abstained, decision.threshold) == (answer, answer is None, 0.75)
-    assert f"probability {top:.2f} of c {'reaches' if answer else 'is under'} the threshold 0.75 that kept 91% precision on 300 of 500 validation prompts" in decision.reason
+    assert (
+        f"probability {top:.2f} of c {'reaches' if answer else 'is under'} the threshold 0.75 that kept 91% precision on 300 of 500 validation prompts"
+        in decision.reason
+    )
 
 
 def test_a_probability_equal_to_the_threshold_is_accepted():
@@ -137,13 +140,31 @@ def test_every_domain_has_a_backend_and_no_alias_names_two_domains(bench):
     assert set(bench.router("v5-32").domains) == set(bench.taxonomy.v5_labels().values())
 
 
-@pytest.mark.parametrize(("wanted", "given", "costs"), [("stm32", "embedded", False), ("python", "rust", False), ("spice", "power", True), ("math", "math", False), ("x", "y", True), ("x", "x", False), ("math", "y", True)])
+@pytest.mark.parametrize(
+    ("wanted", "given", "costs"),
+    [
+        ("stm32", "embedded", False),
+        ("python", "rust", False),
+        ("spice", "power", True),
+        ("math", "math", False),
+        ("x", "y", True),
+        ("x", "x", False),
+        ("math", "y", True),
+    ],
+)
 def test_a_confusion_within_one_backend_costs_nothing(bench, wanted, given, costs):
     assert bench.backends.costs(wanted, given) is costs
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("backends: {m: [a], n: [a]}", "domain 'a' is given to m and to n"), ("models: {}", "backends"), ("[", "backends.yaml"), ("backends: [a]", "backends.yaml"), ("backends: {m: 3}", "backends.yaml")]
+    ("text", "said"),
+    [
+        ("backends: {m: [a], n: [a]}", "domain 'a' is given to m and to n"),
+        ("models: {}", "backends"),
+        ("[", "backends.yaml"),
+        ("backends: [a]", "backends.yaml"),
+        ("backends: {m: 3}", "backends.yaml"),
+    ],
 )
 def test_a_backend_file_that_cannot_be_used_is_refused(tmp_path, text, said):
     (tmp_path / "backends.yaml").write_text(text)
@@ -160,6 +181,20 @@ def test_a_missing_backend_file_and_a_broken_taxonomy_are_named(tmp_path):
         Taxonomy.load(tmp_path / "taxonomy.json")
 
 
+@pytest.mark.parametrize("value", ["docker", "[1]", "{docker: 1}"])
+def test_backends_that_are_no_list_of_domains_are_refused(tmp_path, value):
+    (tmp_path / "backends.yaml").write_text(f"backends: {{model: {value}}}")
+    with pytest.raises(SettingsError, match="expected a list of domains"):
+        Backends.load(tmp_path / "backends.yaml")
+
+
+def test_aliases_that_are_a_text_are_not_read_letter_by_letter(tmp_path):
+    domain = '{"name": "a", "definition": "", "border": "", "v5": null, "aliases": "abc"}'
+    (tmp_path / "taxonomy.json").write_text(f'{{"version": 1, "rule": "", "domains": [{domain}]}}')
+    with pytest.raises(SettingsError, match="the aliases of a are 'abc'"):
+        Taxonomy.load(tmp_path / "taxonomy.json")
+
+
 # the whole way, with the real encoder
 
 
@@ -168,7 +203,11 @@ def test_a_missing_backend_file_and_a_broken_taxonomy_are_named(tmp_path):
 def test_a_clear_prompt_reaches_its_domain_and_backend(bench, name):
     route = bench.route("How do I flash an STM32 over SWD with openocd?", name)
     assert route.domains[0][0] == "stm32"
-    assert (route.decision.domain, route.backend, route.would_be_backend) == ("stm32", "apertus-70b-embedded-8bit", "apertus-70b-embedded-8bit")
+    assert (route.decision.domain, route.backend, route.would_be_backend) == (
+        "stm32",
+        "apertus-70b-embedded-8bit",
+        "apertus-70b-embedded-8bit",
+    )
     assert route.router_sha256 == bench.router(name).sha256
     assert route.language == "en"
     assert route.selections[0][0] == "stm32"
@@ -213,7 +252,14 @@ def test_many_prompts_are_routed_like_each_alone(bench):
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("text", "cut"),
-    [("word " * 300, True), ("word " * 200, False), ("a" * 1_000, False), ("a" * 1_001, True), ("a line\r\n" * 130, False), ("e\u0301" * 900, False)],
+    [
+        ("word " * 300, True),
+        ("word " * 200, False),
+        ("a" * 1_000, False),
+        ("a" * 1_001, True),
+        ("a line\r\n" * 130, False),
+        ("e\u0301" * 900, False),
+    ],
     ids=["1 499", "999", "1 000", "1 001", "1 038 with CRLF, 909 prepared", "1 800 decomposed, 900 prepared"],
 )
 def test_a_route_says_whether_the_router_saw_the_whole_prompt(bench, text, cut):

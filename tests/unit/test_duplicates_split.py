@@ -15,7 +15,28 @@ from lab.corpus.split import LEFT_OUT, RULE, assign, by_hash, read_frozen, split
 from lab.errors import LabError
 from lab.files import sha256_file
 
-WORDS = ["bonjour", "carte", "resistance", "moteur", "docker", "volume", "requete", "index", "filtre", "bruit", "fonction", "boucle", "pilote", "tension", "courant", "antenne", "cadre", "titre", "resume", "langue"]
+WORDS = [
+    "bonjour",
+    "carte",
+    "resistance",
+    "moteur",
+    "docker",
+    "volume",
+    "requete",
+    "index",
+    "filtre",
+    "bruit",
+    "fonction",
+    "boucle",
+    "pilote",
+    "tension",
+    "courant",
+    "antenne",
+    "cadre",
+    "titre",
+    "resume",
+    "langue",
+]
 
 
 def sentence(seed: int, words: int = 12) -> str:
@@ -62,7 +83,10 @@ def edited(base: str, edits) -> str:
     return base
 
 
-FAMILIES = st.lists(st.tuples(st.one_of(st.text("abc é!", max_size=30), st.integers(0, 4).map(lambda n: sentence(n, 6))), st.lists(EDITS, max_size=4)), max_size=5)
+FAMILIES = st.lists(
+    st.tuples(st.one_of(st.text("abc é!", max_size=30), st.integers(0, 4).map(lambda n: sentence(n, 6))), st.lists(EDITS, max_size=4)),
+    max_size=5,
+)
 
 
 @given(FAMILIES, st.sampled_from([0.8, 0.5, 1.0]))
@@ -80,7 +104,15 @@ def test_near_pairs_on_a_few_hundred_sentences_are_those_of_brute_force():
 
 
 def test_one_changed_letter_in_a_long_prompt_is_near_and_one_in_a_short_prompt_is_not():
-    assert [pair[:2] for pair in near_pairs(["the quick brown fox jumps over the lazy dog and runs away from it", "the quick brown fox jumps over the lazy dog and runs away from us"])] == [(0, 1)]
+    assert [
+        pair[:2]
+        for pair in near_pairs(
+            [
+                "the quick brown fox jumps over the lazy dog and runs away from it",
+                "the quick brown fox jumps over the lazy dog and runs away from us",
+            ]
+        )
+    ] == [(0, 1)]
     assert near_pairs(["Bonjour", "Bonsoir"]) == []
 
 
@@ -88,6 +120,7 @@ def test_a_similarity_of_exactly_the_threshold_counts():
     shorter = "abcdefgh ijklmnopq"  # 16 grams, all of them among the 20 of the longer
     assert near_pairs([shorter, f"{shorter} rst"]) == [(0, 1, 0.8)]
     assert near_pairs([shorter, f"{shorter} rstu"]) == []
+    assert near_pairs(["abcdefghijklm", "abcdefghijklm nopqrstu"], 0.55) == [(0, 1, 0.55)]  # 11 of 20, and 0.55 · 20 > 11 as floats
 
 
 def test_groups_follow_chains_and_are_named_by_their_first_row():
@@ -193,12 +226,22 @@ def test_split_hash_does_not_depend_on_row_order_and_sees_every_side():
     rows, sides = rows_of("a", "b", "c"), ["train", "valid", "test"]
     assert split_sha256(rows, sides) == split_sha256(rows[::-1], sides[::-1])
     assert split_sha256(rows, sides) != split_sha256(rows, ["train", "valid", "train"])
+    twice, sides = rows_of("a", "a"), ["train", "test"]
+    assert split_sha256(twice, sides) == split_sha256(twice, sides[::-1]) != split_sha256(twice, ["test", "test"])
 
 
 def test_corpus_hash_sees_text_and_labels_only_in_any_order():
     a, b = Row("  a\r\nb ", "x", also=("y", "z"), lang="fr", part="p"), Row("c", "x")
     assert corpus_sha256([a, b]) == corpus_sha256([b, Row("a\nb", "x", also=("z", "y"), split="test")])
-    assert len({corpus_sha256(rows) for rows in ([a, b], [a], [replace(a, domain="y"), b], [replace(a, also=()), b], [replace(a, text="a"), b])}) == 5
+    assert (
+        len(
+            {
+                corpus_sha256(rows)
+                for rows in ([a, b], [a], [replace(a, domain="y"), b], [replace(a, also=()), b], [replace(a, text="a"), b])
+            }
+        )
+        == 5
+    )
 
 
 def test_a_frozen_split_reads_back_and_leaves_out_what_has_no_side(tmp_path):
@@ -208,7 +251,11 @@ def test_a_frozen_split_reads_back_and_leaves_out_what_has_no_side(tmp_path):
     assert read_frozen(tmp_path / "absent.json") == {}
 
 
-@pytest.mark.parametrize("value", [{}, [], {"splits": ["a"]}, {"splits": {"train": 3}}, {"splits": {"train": ["a"], "holdout": ["b"]}}], ids=["no splits", "list", "list inside", "number", "unknown side"])
+@pytest.mark.parametrize(
+    "value",
+    [{}, [], {"splits": ["a"]}, {"splits": {"train": 3}}, {"splits": {"train": ["a"], "holdout": ["b"]}}],
+    ids=["no splits", "list", "list inside", "number", "unknown side"],
+)
 def test_a_split_file_of_another_form_is_an_error_that_names_it(tmp_path, value):
     path = tmp_path / "split.json"
     path.write_text(json.dumps(value))

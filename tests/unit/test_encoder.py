@@ -72,7 +72,12 @@ def test_progress_ends_with_all_done(any_encoder, n):
 
 @pytest.mark.parametrize("any_encoder", EVERY, indirect=True)
 def test_order_of_the_texts_is_kept(any_encoder):
-    texts = ["a much longer prompt about docker volumes and networks, with many more words than the others", "short", "a prompt of medium length about spice", "x"]
+    texts = [
+        "a much longer prompt about docker volumes and networks, with many more words than the others",
+        "short",
+        "a prompt of medium length about spice",
+        "x",
+    ]
     found, other = any_encoder.encode(texts), any_encoder.encode(texts[::-1])[::-1]
     limit = 1e-5 if any_encoder.precision != "int8-fast" else 0.2  # one activation scale a call
     assert np.abs(found - other).max() < limit
@@ -128,7 +133,9 @@ def test_every_precision_has_the_same_encoder_id(minilm):
 def test_the_encoder_id_changes_with_weights_pooling_length_and_preparation(monkeypatch):
     first = encoder_id("org/all-MiniLM-L6-v2", "a" * 64, "mean", 128)
     assert first == "all-MiniLM-L6-v2@aaaaaaaaaaaaaaaa+mean+prep1+128"
-    others = {encoder_id("org/all-MiniLM-L6-v2", *rest) for rest in (("b" * 64, "mean", 128), ("a" * 64, "cls", 128), ("a" * 64, "mean", 256))}
+    others = {
+        encoder_id("org/all-MiniLM-L6-v2", *rest) for rest in (("b" * 64, "mean", 128), ("a" * 64, "cls", 128), ("a" * 64, "mean", 256))
+    }
     monkeypatch.setattr(encoder_module, "PREPARATION", "2")
     others.add(encoder_id("org/all-MiniLM-L6-v2", "a" * 64, "mean", 128))
     assert len(others | {first}) == 5
@@ -253,6 +260,24 @@ def test_a_damaged_export_is_an_encoder_error_not_a_traceback(bench, tmp_path):
         (folder / name).write_bytes(b"\x08\x09truncated")
     with pytest.raises(EncoderError, match="encoder-int8"):
         OnnxEncoder(folder, current_manifest(source, folder), "int8").encode(["hello"])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("value", ["[]", "{}", "3", "{broken", '{"format": 1, "precisions": {"fp32": {}}}'])
+def test_a_manifest_of_another_form_is_no_manifest(bench, tmp_path, value):
+    (tmp_path / "manifest.json").write_text(value)
+    assert current_manifest(find_source(MINILM), tmp_path) is None
+
+
+@pytest.mark.real
+def test_a_damaged_tokenizer_is_an_encoder_error_too(bench, tmp_path):
+    source = find_source(MINILM)
+    folder = tmp_path / "export"
+    shutil.copytree(export_folder(source, bench.home.encoders), folder, ignore=shutil.ignore_patterns("*.onnx"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "tokenizer.json").write_text('{"version": "1.0",')
+    with pytest.raises(EncoderError, match=r"tokenizer\.json cannot be loaded.*Delete it, then: python -m lab prepare"):
+        OnnxEncoder(folder, manifest, "int8")
 
 
 # the cache

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.errors import InputError
 from lab.router.explain import MOST_PIECES, leave_one_out, pieces
 from lab.text.neighbours import nearest
 from lab.text.prepare import text_id
@@ -99,6 +100,11 @@ def test_the_word_that_names_the_tool_speaks_for_its_domain(bench):
     assert [piece.text for piece in found] == text.split()
     assert max(found, key=lambda piece: piece.effect).text in ("docker", "container")
     assert max(piece.effect for piece in found) > 0.5
+
+
+def test_a_domain_the_router_does_not_have_is_refused(bench):
+    with pytest.raises(InputError, match="Router lab-47 has no domain 'made-up'"):
+        bench.explain("hello", "lab-47", "made-up")
 
 
 @pytest.mark.real

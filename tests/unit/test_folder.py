@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lab.errors import ArtefactError
+from lab.files import write_bytes
 from lab.router.folder import read_router, write_router
 from lab.router.head import Head, sigmoid
 from lab.router.router import Router
@@ -25,7 +26,10 @@ def head_of(dim=6, hidden=4, domains=3, seed=0) -> Head:
 
 
 def tensors_of(head: Head, prefix="") -> dict[str, torch.Tensor]:
-    return {prefix + key: torch.from_numpy(value) for key, value in zip(("0.weight", "0.bias", "3.weight", "3.bias"), (head.w0, head.b0, head.w3, head.b3), strict=True)}
+    return {
+        prefix + key: torch.from_numpy(value)
+        for key, value in zip(("0.weight", "0.bias", "3.weight", "3.bias"), (head.w0, head.b0, head.w3, head.b3), strict=True)
+    }
 
 
 def same(a: Head, b: Head) -> bool:
@@ -93,7 +97,18 @@ def test_a_plain_torch_reader_gives_the_same_scores(project, name):
 def test_shipped_routers_carry_the_keys_that_the_source_system_reads(project, name):
     path = project / "models" / "routers" / name
     meta, label_map = (json.loads((path / file).read_text(encoding="utf-8")) for file in ("meta.json", "label_map.json"))
-    assert {"embedding_model", "embedding_dim", "hidden_dim", "num_domains", "domains", "label_map", "epochs", "batch_size", "lr", "seed"} <= set(meta)
+    assert {
+        "embedding_model",
+        "embedding_dim",
+        "hidden_dim",
+        "num_domains",
+        "domains",
+        "label_map",
+        "epochs",
+        "batch_size",
+        "lr",
+        "seed",
+    } <= set(meta)
     assert meta["domains"] == sorted(meta["domains"])
     assert label_map == meta["label_map"] == {domain: place for place, domain in enumerate(meta["domains"])}
 
@@ -191,7 +206,11 @@ FAULTS = {
     "weights truncated": (cut(-40), "router.safetensors", "truncated"),
     "weights truncated in the header": (cut(20), "router.safetensors", "truncated"),
     "weights empty": (cut(0), "router.safetensors", "truncated"),
-    "weights are no safetensors": (lambda f: (f / "router.safetensors").write_bytes(b"\x80\x04K\x01." * 40), "router.safetensors", "not a readable safetensors file"),
+    "weights are no safetensors": (
+        lambda f: (f / "router.safetensors").write_bytes(b"\x80\x04K\x01." * 40),
+        "router.safetensors",
+        "not a readable safetensors file",
+    ),
     "NaN": (poisoned(float("nan")), "router.safetensors", "tensor 3.weight has 1 values that are NaN or infinite"),
     "infinite": (poisoned(float("-inf")), "router.safetensors", "NaN or infinite"),
     "float16": (cast(torch.float16), "router.safetensors", "0.weight is float16, expected float32"),
@@ -199,7 +218,11 @@ FAULTS = {
     "bfloat16": (cast(torch.bfloat16), "router.safetensors", "float32"),
     "float8": (cast(torch.float8_e4m3fn), "router.safetensors", "float32"),
     "integers": (cast(torch.int32), "router.safetensors", "0.weight is int32, expected float32"),
-    "a tensor too few": (tensors(_3__bias=None), "router.safetensors", "expected the tensors 0.weight, 0.bias, 3.weight, 3.bias, found 0.bias, 0.weight, 3.weight"),
+    "a tensor too few": (
+        tensors(_3__bias=None),
+        "router.safetensors",
+        "expected the tensors 0.weight, 0.bias, 3.weight, 3.bias, found 0.bias, 0.weight, 3.weight",
+    ),
     "a tensor too many": (tensors(_6__weight=torch.zeros(2, 2)), "router.safetensors", "Only a two-layer head"),
     "layers do not meet": (tensors(_3__weight=torch.zeros(3, 5)), "router.safetensors", "3.weight [3, 5]"),
     "bias of another length": (tensors(_0__bias=torch.zeros(5)), "router.safetensors", "0.bias [5]"),
@@ -216,7 +239,11 @@ FAULTS = {
     "label map with a twin": (text("label_map.json", '{"alpha": 0, "beta": 1, "gamma": 1}'), "label_map.json", "not 0 to 2, each once"),
     "label map of texts": (text("label_map.json", '{"alpha": "0", "beta": "1", "gamma": "2"}'), "label_map.json", "not 0 to 2"),
     "label map of a list": (text("label_map.json", '["alpha"]'), "label_map.json", "expected an object, found list"),
-    "fewer names than scores": (lambda f: (text("label_map.json", '{"alpha": 0, "beta": 1}')(f), text("meta.json", "{}")(f)), "meta.json", "2 domains are named, but router.safetensors scores 3"),
+    "fewer names than scores": (
+        lambda f: (text("label_map.json", '{"alpha": 0, "beta": 1}')(f), text("meta.json", "{}")(f)),
+        "meta.json",
+        "2 domains are named, but router.safetensors scores 3",
+    ),
     "meta is no object": (text("meta.json", "[]"), "meta.json", "expected an object, found list"),
     "meta is broken": (text("meta.json", '{"seed": 42,\n "x": }'), "meta.json", "is not JSON: Expecting value at line 2, column 7"),
     "meta is not UTF-8": (lambda f: (f / "meta.json").write_bytes(b'{"a": "\xe9"}'), "meta.json", "is not UTF-8 (byte 7)"),
@@ -260,7 +287,19 @@ def test_what_is_not_a_folder_is_refused(tmp_path, folder):
         {"calibration": {"kind": "temperature", "a": [1.0], "b": []}, "abstain": []},
         {"calibration": {"kind": "temperature", "a": [1.0], "b": []}, "abstain": {"thresholds": [{}]}},
     ],
-    ids=["not an object", "calibration is a text", "unknown kind", "two temperatures", "platt of another size", "temperature is a text", "temperature is null", "temperature zero", "temperature below zero", "abstain is a list", "threshold without target"],
+    ids=[
+        "not an object",
+        "calibration is a text",
+        "unknown kind",
+        "two temperatures",
+        "platt of another size",
+        "temperature is a text",
+        "temperature is null",
+        "temperature zero",
+        "temperature below zero",
+        "abstain is a list",
+        "threshold without target",
+    ],
 )
 def test_damage_under_our_own_key_is_refused_too(folder, ours):
     meta(router_lab=ours)(folder)
@@ -289,10 +328,19 @@ def test_metrics_of_another_form_are_refused(folder, value):
         _ = Router.load(folder).metrics
 
 
+def test_a_changed_meta_is_read_again_by_the_workbench(bench, folder):
+    assert bench.router(folder).encoder_name == "some/encoder"
+    assert bench.router(folder) is bench.router(folder)
+    meta(embedding_model="another/encoder")(folder)
+    assert bench.router(folder).encoder_name == "another/encoder"
+
+
 # a write is whole or absent
 
 BAD_WRITES = {
-    "weights with NaN": lambda path: write_router(path, Head(head_of().w0 * np.float32("nan"), head_of().b0, head_of().w3, head_of().b3), DOMAINS, {"new": True}),
+    "weights with NaN": lambda path: write_router(
+        path, Head(head_of().w0 * np.float32("nan"), head_of().b0, head_of().w3, head_of().b3), DOMAINS, {"new": True}
+    ),
     "names that do not fit the head": lambda path: write_router(path, head_of(), ["alpha", "beta"], {"new": True}),
     "meta that contradicts the head": lambda path: write_router(path, head_of(), DOMAINS, {"embedding_dim": 384}),
     "meta that is no JSON": lambda path: write_router(path, head_of(), DOMAINS, {"new": {1, 2}}),
@@ -314,6 +362,15 @@ def test_a_failed_first_write_leaves_nothing(tmp_path, bad):
     with pytest.raises((ArtefactError, TypeError, ValueError)):
         BAD_WRITES[bad](tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named_with_the_reason(folder):
+    for target in (folder / "meta.json" / "r", folder / "meta.json" / "deeper" / "r"):
+        with pytest.raises(ArtefactError, match=r"meta\.json.*r cannot be written: "):
+            write_router(target, head_of(), DOMAINS, {})
+    with pytest.raises(ArtefactError, match="cannot be written: "):
+        write_bytes(folder, b"")
+    assert set(contents(folder)) == {"router.safetensors", "meta.json", "label_map.json", "metrics.json"}
 
 
 def test_a_rename_that_fails_brings_the_old_folder_back(folder, tmp_path, monkeypatch):

@@ -16,11 +16,42 @@ CLEAN = [
 ]
 TROUBLE = {
     "refused": ([{"prompt": ""}, ["no"]], 2, "error"),
-    "mojibake": ([{"prompt": "La tempÃ©rature du capteur est affichÃ©e en degrÃ©s", "lang": "fr"}, {"prompt": "l’heure d’été", "lang": "fr"}, {"prompt": "lâ€™heure du serveur", "lang": "fr"}], 2, "error"),
-    "tokenizer_marks": ([{"prompt": "HowĠdoĠIĠflash this board", "lang": "en"}, {"prompt": "line oneĊline two of the message", "lang": "en"}], 2, "error"),
-    "special_tokens": ([{"prompt": "why does my model print <|endoftext|> in the middle", "lang": "en"}, {"prompt": "what is the [CLS] token for", "lang": "en"}], 2, "warning"),
-    "exact_duplicates": ([{"prompt": "restart the nginx service please"}, {"prompt": "  restart the nginx service please\r\n"}, {"prompt": "restart the nginx service please"}], 1, "warning"),
-    "conflicting_duplicates": ([{"prompt": "restart the nginx service please"}, {"prompt": "restart the nginx service please", "domain": "devops"}], 1, "error"),
+    "mojibake": (
+        [
+            {"prompt": "La tempÃ©rature du capteur est affichÃ©e en degrÃ©s", "lang": "fr"},
+            {"prompt": "l’heure d’été", "lang": "fr"},
+            {"prompt": "lâ€™heure du serveur", "lang": "fr"},
+        ],
+        2,
+        "error",
+    ),
+    "tokenizer_marks": (
+        [{"prompt": "HowĠdoĠIĠflash this board", "lang": "en"}, {"prompt": "line oneĊline two of the message", "lang": "en"}],
+        2,
+        "error",
+    ),
+    "special_tokens": (
+        [
+            {"prompt": "why does my model print <|endoftext|> in the middle", "lang": "en"},
+            {"prompt": "what is the [CLS] token for", "lang": "en"},
+        ],
+        2,
+        "warning",
+    ),
+    "exact_duplicates": (
+        [
+            {"prompt": "restart the nginx service please"},
+            {"prompt": "  restart the nginx service please\r\n"},
+            {"prompt": "restart the nginx service please"},
+        ],
+        1,
+        "warning",
+    ),
+    "conflicting_duplicates": (
+        [{"prompt": "restart the nginx service please"}, {"prompt": "restart the nginx service please", "domain": "devops"}],
+        1,
+        "error",
+    ),
     "near_duplicates": ([{"prompt": f"{LONG} a"}, {"prompt": f"{LONG} b"}], 1, "warning"),
     "near_duplicates_across_domains": ([{"prompt": f"{LONG} a"}, {"prompt": f"{LONG} b", "domain": "power"}], 1, "error"),
     "near_duplicates_across_splits": ([{"prompt": f"{LONG} a", "split": "train"}, {"prompt": f"{LONG} b", "split": "test"}], 1, "error"),
@@ -33,7 +64,10 @@ ALONG = {"near_duplicates_across_splits": {"near_duplicates"}}
 
 
 def health_of(values, min_support=1):
-    data = b"".join(json.dumps(value if isinstance(value, list) else {"domain": "shell"} | value, ensure_ascii=False).encode() + b"\n" for value in values)
+    data = b"".join(
+        json.dumps(value if isinstance(value, list) else {"domain": "shell"} | value, ensure_ascii=False).encode() + b"\n"
+        for value in values
+    )
     return examine(read_upload(data, "x.jsonl"), min_support)
 
 
@@ -75,10 +109,25 @@ def test_many_examples_are_counted_and_the_first_ones_listed():
 
 
 def test_a_text_that_fits_the_gateway_after_preparation_is_not_called_too_long():
-    assert "over_gateway_length" not in counts(health_of([{"prompt": "a line\r\n" * 130, "lang": "en"}]))  # 1 038 characters as written, 909 prepared
+    assert "over_gateway_length" not in counts(
+        health_of([{"prompt": "a line\r\n" * 130, "lang": "en"}])
+    )  # 1 038 characters as written, 909 prepared
 
 
-@pytest.mark.parametrize("text", ["ça coûte 30 € à Ångström", "naïve café — “quoted” … l’été", "SÃO PAULO e João", "À propos", "日本語のテキスト", "x² ± 3 µm, 5 Ω", "🙂 emoji 👩‍🔬", "¿Cuál es? ¡Sí!", "Größe"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ça coûte 30 € à Ångström",
+        "naïve café — “quoted” … l’été",
+        "SÃO PAULO e João",
+        "À propos",
+        "日本語のテキスト",
+        "x² ± 3 µm, 5 Ω",
+        "🙂 emoji 👩‍🔬",
+        "¿Cuál es? ¡Sí!",
+        "Größe",
+    ],
+)
 def test_well_decoded_text_is_not_called_mojibake(text):
     assert mojibake(text) is None
 
@@ -88,7 +137,14 @@ def test_badly_decoded_text_is_called_mojibake(text):
     assert mojibake(text)
 
 
-@pytest.mark.parametrize(("test", "marked", "clean"), [(tokenizer_mark, "▁hello", "_hello G C"), (special_token, "text </s>", "a < b and </span> # ## title"), (special_token, "token ##ing", "C## is no language")])
+@pytest.mark.parametrize(
+    ("test", "marked", "clean"),
+    [
+        (tokenizer_mark, "▁hello", "_hello G C"),
+        (special_token, "text </s>", "a < b and </span> # ## title"),
+        (special_token, "token ##ing", "C## is no language"),
+    ],
+)
 def test_marks_of_tokenizers_and_models(test, marked, clean):
     assert test(marked)
     assert test(clean) is None

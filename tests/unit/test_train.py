@@ -35,7 +35,21 @@ def problem(seed=0, n=N, dim=DIM, classes=CLASSES, noise=0.6) -> TrainingSet:
 
 def recipe(**changes) -> Recipe:
     """Full batch, nothing random: what can be followed by hand."""
-    return Recipe(**({"name": "t", "loss": "bce", "batch_size": N, "epochs": 5, "hidden": 8, "dropout": 0.0, "learning_rate": 0.01, "weight_decay": 0.1} | changes))
+    return Recipe(
+        **(
+            {
+                "name": "t",
+                "loss": "bce",
+                "batch_size": N,
+                "epochs": 5,
+                "hidden": 8,
+                "dropout": 0.0,
+                "learning_rate": 0.01,
+                "weight_decay": 0.1,
+            }
+            | changes
+        )
+    )
 
 
 def arrays(head: Head) -> list[np.ndarray]:
@@ -67,7 +81,9 @@ def torch_loss(z, data, one: Recipe):
     t = targets(data, one.also_weight) * (1 - one.label_smoothing) + one.label_smoothing / CLASSES
     if one.loss == "bce":
         return functional.binary_cross_entropy_with_logits(z, t)
-    return functional.binary_cross_entropy_with_logits(z, t, reduction="sum") / len(z) + one.ce_weight * functional.cross_entropy(z, t / t.sum(1, keepdim=True))
+    return functional.binary_cross_entropy_with_logits(z, t, reduction="sum") / len(z) + one.ce_weight * functional.cross_entropy(
+        z, t / t.sum(1, keepdim=True)
+    )
 
 
 def torch_training(start: Head, data: TrainingSet, one: Recipe) -> tuple[list[np.ndarray], list[float]]:
@@ -113,7 +129,11 @@ def test_a_few_steps_are_those_of_autograd_and_torchs_adamw(name):
     assert [epoch.train_loss for epoch in trained.history] == pytest.approx(losses, abs=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"mixup_alpha": 1.0}, {"dropout": 0.3, "mixup_alpha": 0.4, "loss": "ce", "class_weights": True, "also_weight": 0.0}], ids=["dropout", "mixup", "both, weighted"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"dropout": 0.5}, {"mixup_alpha": 1.0}, {"dropout": 0.3, "mixup_alpha": 0.4, "loss": "ce", "class_weights": True, "also_weight": 0.0}],
+    ids=["dropout", "mixup", "both, weighted"],
+)
 def test_the_gradient_under_dropout_and_mixup_is_autograds(changes):
     one, data = recipe(loss="joint", ce_weight=3.0) if "loss" not in changes else recipe(), problem()
     one = replace(one, **changes)
@@ -133,7 +153,9 @@ def test_the_gradient_under_dropout_and_mixup_is_autograds(changes):
     if one.loss == "ce":
         wanted = (weight[:, 0] * functional.cross_entropy(z, target, reduction="none")).sum() / weight.sum()
     else:
-        wanted = functional.binary_cross_entropy_with_logits(z, target, reduction="sum") / N + one.ce_weight * functional.cross_entropy(z, target / target.sum(1, keepdim=True))
+        wanted = functional.binary_cross_entropy_with_logits(z, target, reduction="sum") / N + one.ce_weight * functional.cross_entropy(
+            z, target / target.sum(1, keepdim=True)
+        )
     wanted.backward()
     assert loss == pytest.approx(wanted.item(), abs=1e-5)
     for got, parameter in zip(run.gradients, (w0, b0, w3, b3), strict=True):
@@ -142,7 +164,9 @@ def test_the_gradient_under_dropout_and_mixup_is_autograds(changes):
 
 def test_every_row_is_used_once_an_epoch_whatever_the_batch_size():
     """With a rate of nearly nothing, the mean loss of an epoch in batches is that of the whole."""
-    whole, batched = (train_head(problem(), None, recipe(batch_size=size, epochs=1, learning_rate=1e-7)).history[0].train_loss for size in (N, 7))
+    whole, batched = (
+        train_head(problem(), None, recipe(batch_size=size, epochs=1, learning_rate=1e-7)).history[0].train_loss for size in (N, 7)
+    )
     assert batched == pytest.approx(whole, abs=1e-5)
 
 
@@ -274,7 +298,15 @@ def test_the_shipped_recipes(project):
     recipes = read_recipes(project / "models" / "recipes.yaml")
     assert set(recipes) == {"published", "upstream", "lab"}
     published, upstream = recipes["published"], recipes["upstream"]
-    assert (published.loss, published.learning_rate, published.batch_size, published.epochs, published.dropout, published.seed, published.keep) == ("bce", 1e-3, 128, 30, 0.1, 42, "last")
+    assert (
+        published.loss,
+        published.learning_rate,
+        published.batch_size,
+        published.epochs,
+        published.dropout,
+        published.seed,
+        published.keep,
+    ) == ("bce", 1e-3, 128, 30, 0.1, 42, "last")
     assert (upstream.loss, upstream.class_weights, upstream.weight_decay, upstream.keep) == ("ce", True, 1e-4, "best-validation-top1")
     assert all(one.description for one in recipes.values())
 
@@ -292,6 +324,19 @@ def test_a_recipe_value_that_cannot_be_used_is_refused_by_name(key, value):
     with pytest.raises(SettingsError) as caught:
         Recipe(**({"name": "mine", "loss": "bce"} | {key: value}))
     assert f"Recipe mine: {key} is {value!r}." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"loss": "bce", "class_weights": True}, "class_weights has no effect with loss bce"),
+        ({"loss": "bce", "ce_weight": 2.0}, "ce_weight has no effect with loss bce"),
+        ({"loss": "ce", "ce_weight": 2.0}, "ce_weight has no effect with loss ce"),
+    ],
+)
+def test_a_recipe_value_without_effect_is_refused(given, said):
+    with pytest.raises(SettingsError, match=said):
+        Recipe(name="mine", **given)
 
 
 def test_changes_that_are_none_change_nothing_and_others_are_checked():
@@ -364,7 +409,10 @@ def test_v5_keeps_its_32_domains_under_its_own_names_and_counts_the_rest(bench):
 
 
 def test_train_and_test_without_valid_give_a_tenth_of_train_and_none_of_test(bench):
-    rows = [Row(f"{'docker' if n % 2 else 'spice'} {n} {n * n}", "docker" if n % 2 else "spice", split="test" if n >= 400 else "train") for n in range(450)]
+    rows = [
+        Row(f"{'docker' if n % 2 else 'spice'} {n} {n * n}", "docker" if n % 2 else "spice", split="test" if n >= 400 else "train")
+        for n in range(450)
+    ]
     data = build_dataset(rows, bench.taxonomy)
     assert data.splits[400:] == ["test"] * 50
     assert 0.05 < data.splits[:400].count("valid") / 400 < 0.16
@@ -380,9 +428,17 @@ def test_the_tenth_given_to_valid_takes_near_duplicates_together(bench):
     assert [{side[row.id] for row in family} for family in families if len({side[row.id] for row in family}) > 1] == []
 
 
+def test_the_tenth_given_to_valid_never_takes_a_labels_last_training_row(bench):
+    rows = [Row(f"{n} {n * n} {n**3}", f"label-{n}", split="train") for n in range(100)]
+    assert set(build_dataset(rows, bench.taxonomy).splits) == {"train"}
+
+
 def test_a_row_near_two_sides_is_left_out_and_counted(bench):
     base = "comment regler la boucle de courant du moteur quand la tension de la carte baisse et que le filtre laisse passer tout le bruit de fonction du pilote"
-    left, right = Row(f"abcdefghijklm nopqrstuvwxyz {base}", "docker", split="train"), Row(f"{base} zyxwvutsrqponm lkjihgfedcba", "docker", split="test")
+    left, right = (
+        Row(f"abcdefghijklm nopqrstuvwxyz {base}", "docker", split="train"),
+        Row(f"{base} zyxwvutsrqponm lkjihgfedcba", "docker", split="test"),
+    )
     data = build_dataset([*TRAIN, left, right, Row("v", "docker", split="valid"), Row(base, "docker")], bench.taxonomy)
     assert data.left_out == {"near-duplicate of both sides of the split": 1}
     assert base not in {row.text for row in data.rows}
@@ -405,7 +461,11 @@ def test_rows_that_cannot_train_a_router_are_refused(bench, rows, said):
 
 # the whole build, with the tiny encoder
 
-TOPICS = {"docker": "container image volume compose registry layer", "spice": "netlist transient convergence node diode model", "sql": "table join index query select column"}
+TOPICS = {
+    "docker": "container image volume compose registry layer",
+    "spice": "netlist transient convergence node diode model",
+    "sql": "table join index query select column",
+}
 
 
 @pytest.fixture(scope="module")
@@ -414,7 +474,11 @@ def corpus():
     rows = []
     for n in range(1_500):
         domain = list(TOPICS)[n % 3]
-        words = [*random.choice(TOPICS[domain].split(), 3), *random.choice(["how", "why", "please", "the", "a", "my", "again", "fails"], 4), str(n)]
+        words = [
+            *random.choice(TOPICS[domain].split(), 3),
+            *random.choice(["how", "why", "please", "the", "a", "my", "again", "fails"], 4),
+            str(n),
+        ]
         rows.append(Row(" ".join(random.permutation(words)), domain, also=("sql",) if n % 10 == 0 and domain != "sql" else ()))
     return rows
 
@@ -423,7 +487,14 @@ def corpus():
 def built(tmp_path, corpus, bench, fake_encoder):
     def build(name="router", **changes):
         one = Recipe(**({"name": "t", "loss": "joint", "epochs": 8, "hidden": 16, "learning_rate": 0.01} | changes))
-        return build_router(build_dataset(corpus, bench.taxonomy), fake_encoder, VectorCache(tmp_path / "vectors.sqlite"), one, bench.taxonomy, tmp_path / name)
+        return build_router(
+            build_dataset(corpus, bench.taxonomy),
+            fake_encoder,
+            VectorCache(tmp_path / "vectors.sqlite"),
+            one,
+            bench.taxonomy,
+            tmp_path / name,
+        )
 
     return build
 
@@ -452,19 +523,27 @@ def test_a_build_writes_a_router_whose_record_says_what_made_it(built, tmp_path,
 
 
 def test_two_builds_write_the_same_bytes_and_another_seed_other_weights(built, tmp_path, fake_encoder):
-    built("a")
+    built("a/router")  # of one name, which the report carries
     encoded = len(fake_encoder.seen)
-    built("b")
+    built("b/router")
     assert len(fake_encoder.seen) == encoded, "the second build takes its vectors from the cache"
     for file in ("router.safetensors", "meta.json", "label_map.json", "metrics.json"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    built("c", seed=43)
-    assert read_router(tmp_path / "c").weights_sha256 != read_router(tmp_path / "a").weights_sha256
+        assert (tmp_path / "a" / "router" / file).read_bytes() == (tmp_path / "b" / "router" / file).read_bytes()
+    _, metrics = built("c", seed=43)
+    assert metrics["bound_to"]["router"] == "c"
+    assert read_router(tmp_path / "c").weights_sha256 != read_router(tmp_path / "a" / "router").weights_sha256
 
 
 def test_a_build_without_test_rows_has_no_figures_and_invents_none(tmp_path, bench, fake_encoder, corpus):
     rows = [replace(row, split="train") for row in corpus[:60]]
-    folder, metrics = build_router(build_dataset(rows, bench.taxonomy), fake_encoder, VectorCache(tmp_path / "v.sqlite"), recipe(epochs=2), bench.taxonomy, tmp_path / "r")
+    folder, metrics = build_router(
+        build_dataset(rows, bench.taxonomy),
+        fake_encoder,
+        VectorCache(tmp_path / "v.sqlite"),
+        recipe(epochs=2),
+        bench.taxonomy,
+        tmp_path / "r",
+    )
     assert metrics is None
     assert not (tmp_path / "r" / "metrics.json").exists()
     assert not {"top1_acc", "macro_f1", "per_label_f1"} & set(folder.meta)

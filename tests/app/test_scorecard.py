@@ -1,0 +1,94 @@
+"""Scorecard and Confusions through app.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = str(Path(__file__).parents[2] / "app.py")
+pytestmark = pytest.mark.real
+
+
+def opened(page: str, **query: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=90).run()
+    for key, value in query.items():
+        app.query_params[key] = value
+    app = app.switch_page(f"pages/explore/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def shown(app: AppTest) -> str:
+    return "\n".join(str(one.value) for kind in ("header", "subheader", "markdown", "caption", "info") for one in app.get(kind))
+
+
+def test_scorecard_shows_five_figures_bound_to_their_hashes():
+    app = opened("scorecard")
+    assert app.header[0].value == "Scorecard"
+    assert [metric.label for metric in app.metric] == ["Top-1", "Top-3", "Macro-F1", "ECE", "Prompts"]
+    assert app.metric[4].value == "1,525"
+    assert "test side · 1,525 prompts" in shown(app)
+
+
+def test_scorecard_figures_are_those_of_the_shipped_metrics():
+    import json
+
+    metrics = json.loads((Path(APP).parent / "models" / "routers" / "lab-47" / "metrics.json").read_text())
+    assert opened("scorecard").metric[0].value == f"{metrics['top1']:.1%}"
+
+
+@pytest.mark.parametrize("view", ["Domains", "Slices", "Calibration", "Abstain"])
+@pytest.mark.parametrize("router", ["lab-47", "v5-32"])
+def test_every_view_opens_for_32_and_47_domains(view, router):
+    app = opened("scorecard")
+    app.session_state["router"] = router
+    app.session_state["view"] = view
+    app.run()
+    assert not app.exception
+
+
+def test_a_comparison_is_paired_and_says_its_verdict():
+    app = opened("scorecard")
+    app.selectbox(key="with").set_value("v9-47").run()
+    assert "**better**" in shown(app) and "McNemar" in shown(app)
+
+
+def test_filters_that_leave_nothing_say_so():
+    app = opened("scorecard")
+    app.multiselect(key="lang").set_value(["it"])
+    app.multiselect(key="part").set_value(["plain"])
+    app.multiselect(key="length").set_value(["200 and more"]).run()
+    assert not app.exception
+    assert "No prompt passes" in shown(app) or app.metric
+
+
+def test_confusions_show_the_worst_pair_with_its_prompts():
+    app = opened("confusions")
+    assert app.header[0].value == "Confusions"
+    assert " → " in app.subheader[0].value
+    prompts = app.dataframe[-1].value
+    assert len(prompts) == app.dataframe[0].value.iloc[0]["n"]
+
+
+@pytest.mark.parametrize("router", ["v5-32", "v9-47"])
+@pytest.mark.parametrize("view", ["Matrix", "Table"])
+def test_both_views_of_confusions_open_for_32_and_47_domains(router, view):
+    app = opened("confusions")
+    app.session_state["router"] = router
+    app.session_state["as"] = view
+    app.run()
+    assert not app.exception
+
+
+def test_sending_to_a_queue_keeps_the_prompts(tmp_path, monkeypatch):
+    from lab.curation.selections import Selections
+    from pages.shared.frame import bench
+
+    app = opened("confusions")
+    monkeypatch.setitem(bench().__dict__, "selections", Selections(tmp_path / "s.jsonl"))
+    next(button for button in app.button if button.label.startswith("Send ")).click().run()
+    assert not app.exception
+    kept = Selections(tmp_path / "s.jsonl").all()
+    assert len(kept) == 1 and len(kept[0].text_ids) == len(app.dataframe[-1].value)
