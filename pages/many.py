@@ -18,7 +18,7 @@ MOST = 20_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def many(router: str, target: float) -> None:
+def many(router: str, target: float, guard: bool) -> None:
     left, right = st.columns(2, gap="large")
     pasted = left.text_area(
         "One prompt a line", height=180, key="pasted", placeholder="how do I flash my STM32?\nt'as passé un bon week-end ?"
@@ -27,7 +27,7 @@ def many(router: str, target: float) -> None:
         "Or a file: JSONL or CSV with a field prompt or text, or TXT with one prompt a line", type=["jsonl", "csv", "txt"]
     )
     if not st.button("Route them", type="primary", icon=":material/alt_route:", disabled=not (pasted.strip() or upload)):
-        _show_last(router, target)
+        _show_last(router, target, guard)
         return
     rows, bad = read_upload(upload.getvalue(), upload.name) if upload else read_text(pasted)
     if len(rows) > MOST:
@@ -36,11 +36,11 @@ def many(router: str, target: float) -> None:
         )
     bar = st.progress(0.0, "Routing …")
     routes = bench().route_many(
-        [text for _, text in rows], router, 5, target, lambda _, done, of: bar.progress(done / of, f"{done:,} of {of:,}")
+        [text for _, text in rows], router, 5, target, lambda _, done, of: bar.progress(done / of, f"{done:,} of {of:,}"), guard
     )
     bar.empty()
-    st.session_state.many = {"router": router, "target": target, "rows": rows, "bad": bad, "routes": routes}
-    _show_last(router, target)
+    st.session_state.many = {"router": router, "target": target, "guard": guard, "rows": rows, "bad": bad, "routes": routes}
+    _show_last(router, target, guard)
 
 
 def read_text(text: str) -> tuple[list[tuple[dict, str]], list[dict]]:
@@ -80,11 +80,11 @@ def _checked(items: list[tuple[str, dict | str, str | None]]) -> tuple[list[tupl
     return rows, bad
 
 
-def _show_last(router: str, target: float) -> None:
+def _show_last(router: str, target: float, guard: bool) -> None:
     last = st.session_state.get("many")
     if not last:
         return
-    if (last["router"], last["target"]) != (router, target):
+    if (last["router"], last["target"], last["guard"]) != (router, target, guard):
         st.caption(f":material/history: Routed with {last['router']} at {last['target']:.0%}. Press the button to use the settings above.")
     if last["bad"]:
         st.warning(

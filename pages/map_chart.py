@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.evaluation.points import BANDS, BOTH_RIGHT, BOTH_WRONG, BROKEN, FIXED, NO_VERDICT, RIGHT, UNJUDGED, WRONG, categories
+from lab.evaluation.points import BANDS, BOTH_RIGHT, BOTH_WRONG, BROKEN, FIXED, NO_VERDICT, RIGHT, UNJUDGED, WRONG, apart, categories
 
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f56c5")
 SYMBOLS = ("circle", "triangle", "rect", "diamond", "arrow", "roundRect")
@@ -59,11 +59,11 @@ def _points(table: pd.DataFrame) -> pd.DataFrame:
     prompt = table["prompt"].str.replace(r"\s+", " ", regex=True)
     out = pd.DataFrame({"x": table["x"].astype(np.float32), "y": table["y"].astype(np.float32)})
     out["prompt"] = prompt.where(prompt.str.len() <= CUT, prompt.str.slice(0, CUT - 1) + "…")
-    out["domain"] = table["domain"]
+    out["domain"] = pd.Categorical(table["domain"])
     if "predicted" in table:
-        out["predicted"] = table["predicted"]
-        out["p"] = (table["probability"] * 100).round().astype(int).astype(str) + " %"
-        out["verdict"] = table["change"] if "change" in table else table["verdict"]
+        out["predicted"] = pd.Categorical(table["predicted"])
+        out["p"] = (table["probability"] * 100).round().astype(np.uint8)
+        out["verdict"] = pd.Categorical(table["change"] if "change" in table else table["verdict"])
     return out
 
 
@@ -76,7 +76,7 @@ def prompts_option(
     """  # fmt: skip
     codes, names = categories(table, colouring)
     domains = styles_of_domains(places)
-    tip = WRAP + ("<br>predicted <b>{@predicted}</b>, {@p} · {@verdict}" if "predicted" in table else "")
+    tip = WRAP + ("<br>predicted <b>{@predicted}</b>, {@p} % · {@verdict}" if "predicted" in table else "")
     size = float(np.clip(480 / max(1, found.sum()) ** 0.5, 4, 10))
     option = _frame(table, dark)
     rest = shown & ~found
@@ -91,10 +91,10 @@ def prompts_option(
             strong = name in (WRONG, FIXED, BROKEN) and inside.sum() < 0.1 * found.sum()
             label = f"{name if len(name) <= 30 else name[:29] + '…'} · {inside.sum():,}"
             _add(option, _points(table[inside]), label, looks, size * (1.35 if strong else 1.0), 0.85 if strong else 0.62, tip)
-    option["brush"]["seriesIndex"] = list(range(len(option["series"])))
+    option["brush"]["seriesIndex"] = []
     option["legend"]["data"] = [one["name"] for one in option["series"]]
     visible = places[places["domain"].isin(table.loc[shown, "domain"].unique())]
-    option["series"].append(_names(visible, dark))
+    option["series"].append(_names(visible, option, dark))
     return option
 
 
@@ -124,7 +124,7 @@ def _frame(table: pd.DataFrame, dark: bool) -> dict[str, Any]:
                 "restore": {"title": "Whole map"},
             },
         },
-        "brush": {"xAxisIndex": 0, "yAxisIndex": 0, "brushMode": "single", "throttleType": "debounce", "throttleDelay": 250, "outOfBrush": {"colorAlpha": 0.15}},
+        "brush": {"xAxisIndex": 0, "yAxisIndex": 0, "brushMode": "single", "throttleType": "debounce", "throttleDelay": 100, "z": 1},
         "dataZoom": [{"type": "inside", way: 0, "filterMode": "none", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False} for way in ("xAxisIndex", "yAxisIndex")],
         "dataset": [],
         "series": [],
@@ -136,37 +136,30 @@ def _add(option: dict[str, Any], points: pd.DataFrame, name: str, looks: Style, 
     option["series"].append(
         {
             "type": "scatter", "name": name, "datasetIndex": len(option["dataset"]) - 1, "encode": {"x": "x", "y": "y"}, "symbol": looks[1],
-            "symbolSize": round(size, 1), "itemStyle": {"color": looks[0], "opacity": opacity}, "progressive": 0, "large": False,
+            "symbolSize": round(size, 1), "itemStyle": {"color": looks[0], "opacity": opacity}, "progressive": 0, "large": True, "largeThreshold": 1,
             **({"tooltip": {"formatter": tip}} if tip else {"silent": True, "tooltip": {"show": False}}),
         }
     )  # fmt: skip
 
 
-def _names(places: pd.DataFrame, dark: bool) -> dict[str, Any]:
-    """Names where domains lie; of names that would overlap the larger domain's stays, and zooming in brings the others."""
-    most = max(1, int(places["prompts"].max())) if len(places) else 1
+def boxes(names: Sequence[str], height_px: float = 17) -> np.ndarray:
+    """(n, 2): room that names take in a chart, as shares of the width and height of its usual size (820 × 520 px, 12 px letters)."""
+    return np.array([[(6.6 * len(name) + 6) / 820, height_px / 520] for name in names])
+
+
+def _names(places: pd.DataFrame, frame: dict[str, Any], dark: bool) -> dict[str, Any]:
+    """Names near where domains are densest, moved apart so that all can be read."""
     ink, paper = ("#ffffff", "#0f141b") if dark else ("#10161d", "#ffffff")
+    low = np.array([frame["xAxis"]["min"], frame["yAxis"]["min"]])
+    span = np.array([frame["xAxis"]["max"], frame["yAxis"]["max"]]) - low
+    at = apart((places[["x", "y"]].to_numpy() - low) / span, boxes(places["domain"].tolist())) * span + low
+    data = [{"name": name, "value": [round(float(x), 3), round(float(y), 3)]} for name, (x, y) in zip(places["domain"], at, strict=True)]
     label = {
-        "show": True,
-        "formatter": "{b}",
-        "position": "inside",
-        "fontSize": 12,
-        "fontWeight": 600,
-        "color": ink,
-        "opacity": 1,
-        "textBorderColor": paper,
-        "textBorderWidth": 3,
-    }
-    data = [
-        {
-            "name": str(one.domain),
-            "value": [round(float(one.x), 3), round(float(one.y), 3)],
-            "symbolSize": round(2 + 6 * one.prompts / most, 1),
-        }
-        for one in places.itertuples(index=False)
-    ]
+        "show": True, "formatter": "{b}", "position": "inside", "fontSize": 12, "fontWeight": 600, "color": ink, "opacity": 1,
+        "textBorderColor": paper, "textBorderWidth": 3,
+    }  # fmt: skip
     return {
-        "type": "scatter", "name": "names", "data": data, "silent": True, "itemStyle": {"opacity": 0}, "label": label, "labelLayout": {"hideOverlap": True},
+        "type": "scatter", "name": "names", "data": data, "silent": True, "symbolSize": 1, "itemStyle": {"opacity": 0}, "label": label,
         "tooltip": {"show": False}, "z": 5,
     }  # fmt: skip
 

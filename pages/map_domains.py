@@ -7,11 +7,9 @@ import streamlit as st
 
 from lab.evaluation.points import apart, domain_places
 from pages.frame import bench
-from pages.map_chart import domains_option
+from pages.map_chart import boxes, domains_option
 
 HEIGHT = 600
-BOX = (0.105, 0.062)
-"""Room for a bubble and its name, as shares of the chart's width and height."""
 COLUMNS = {"domain": "Domain", "group": "Backend", "prompts": "Prompts", "right": "Right", "nearest": "Nearest domain", "cosine": "Cosine"}
 
 
@@ -42,7 +40,7 @@ def _bubbles(table: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
     bubbles = domain_places(table).merge(near, on="domain", how="left")
     places = bubbles[["x", "y"]].to_numpy()
     span = (places.max(axis=0) - places.min(axis=0)).clip(1e-6)
-    bubbles[["x", "y"]] = apart(places / span, BOX)
+    bubbles[["x", "y"]] = apart(places / span * 0.9, boxes([f"{name} 00%" for name in bubbles["domain"]], 36))
     backend, canonical = bench().backends.backend, bench().taxonomy.canonical
     bubbles["group"] = [backend.get(canonical(name), "no backend") for name in bubbles["domain"]]
     shares = bubbles["right"] if "right" in bubbles else [float("nan")] * len(bubbles)

@@ -6,11 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab.errors import LabError
 from lab.router.calibrate import TARGETS
 from lab.text.prepare import fault
 from lab.workbench import Route
-from pages.frame import bench, literal, plot_text, query_default, show_error
+from pages.frame import bench, literal, plot_text, query_default
 from pages.many import many
 
 EXAMPLES = (
@@ -29,22 +28,24 @@ ACCEPT, ABSTAIN, OTHER, RAW = "#0072b2", "#d55e00", "#8a94a3", "#b8860b"
 
 def render() -> None:
     st.header("Try a prompt", anchor=False)
-    router, other, k, target = _settings()
+    router, other, k, target, guard = _settings()
+    if guard:
+        known_ground(router)
     one, several = st.tabs(["One prompt", "Many prompts"], key="tab", bind="query-params", on_change="rerun")
     if several.open:
         with several:
-            many(router, target)
+            many(router, target, guard)
     else:
         with one:
-            _one(router, other, k, target)
+            _one(router, other, k, target, guard)
 
 
-def _one(router: str, other: str | None, k: int, target: float) -> None:
+def _one(router: str, other: str | None, k: int, target: float, guard: bool) -> None:
     text = _input()
     if not text.strip():
         st.info("Type a prompt above, or pick an example.", icon=":material/keyboard:")
         return
-    routes = [bench().route(text, name, k, target) for name in (router, other) if name]
+    routes = [bench().route(text, name, k, target, guard) for name in (router, other) if name]
     _notes(text, routes[0])
     columns = st.columns(2 if other else [3, 2], gap="large")
     for column, route in zip(columns, routes, strict=False):
@@ -93,7 +94,7 @@ def _take_example() -> None:
         st.session_state.example = None
 
 
-def _settings() -> tuple[str, str | None, int, float]:
+def _settings() -> tuple[str, str | None, int, float, bool]:
     names = bench().router_names()
     with st.sidebar:
         router = st.selectbox("Router", names, key="router", bind="query-params", persist_state="session")
@@ -112,10 +113,19 @@ def _settings() -> tuple[str, str | None, int, float]:
             persist_state="session",
             help="The router answers only where it was right at least this often on its validation prompts.",
         )
+        guard = st.toggle(
+            "Abstain on unknown ground",
+            value=True,
+            key="guard",
+            bind="query-params",
+            persist_state="session",
+            help="Also abstain when a prompt is unlike every training prompt. 95 % of known prompts pass; of prompts from elsewhere it stops "
+            "about a third (README), so it is a help, not a guarantee.",
+        )
         st.toggle(
             "Prompt of several lines", key="lines", persist_state="session", help="Ctrl+Enter routes. The single line routes as you type."
         )
-    return router, other, int(k), float(target)
+    return router, other, int(k), float(target), guard
 
 
 def _notes(text: str, route: Route) -> None:
@@ -160,6 +170,16 @@ def _verdict(route: Route, alone: bool) -> None:
             f"{route.timings_ms['total']:.{0 if route.timings_ms['total'] >= 10 else 1}f} ms",
             help="Prepare, encode and score on this machine.",
         )
+
+
+def known_ground(router: str) -> None:
+    """The corpus's vectors, with a bar where they have to be computed first."""
+    bar = st.empty()
+    bench().corpus_index(
+        bench().router(router).encoder_name,
+        lambda stage, done, of: bar.progress(done / of, f"{stage}: {done:,} of {of:,} (once on this machine)"),
+    )
+    bar.empty()
 
 
 def _reason(route: Route) -> None:
@@ -280,17 +300,8 @@ def _difference(first: Route, second: Route) -> None:
 
 def _neighbours(text: str, route: Route) -> None:
     st.markdown("**Nearest labelled prompts**", help="Exact search over the corpus in the encoder's space. Cosine 1 is the same direction.")
-    bar = st.empty()
-
-    def progress(stage: str, done: int, of: int) -> None:
-        bar.progress(done / of, f"{stage}: {done:,} of {of:,} (once on this machine)")
-
-    try:
-        found = bench().neighbours(text, route.router, 5, progress)
-    except LabError as error:
-        show_error(error)
-        return
-    bar.empty()
+    known_ground(route.router)
+    found = bench().neighbours(text, route.router, 5)
     table = pd.DataFrame(
         [
             {

@@ -25,11 +25,12 @@ def run(options: argparse.Namespace) -> int:
         return 0
     bound, multi = report["bound_to"], report["multi_topic"]
     print(f"{bound['router']} {bound['router_sha256'][:12]}, suites {bound['suites_sha256'][:12]}, {report['base_prompts']} base prompts")
-    print(f"{'suite':<17}{'n':>5}  {'flips':<23}{'to another backend':<23}{'right before':>13}{'after':>8}")
+    print(f"{'suite':<17}{'n':>5}  {'flips':<23}{'to another backend':<23}{'right before':>13}{'after':>8}  flips by language")
     for name, row in report["suites"].items():
         print(
             f"{name:<17}{row['n']:>5}  {percent(row['flip_rate'], row['interval']):<23}{percent(row['cost_flip_rate'], row['cost_interval']):<23}"
-            f"{percent(row['accuracy_before']):>13}{percent(row['accuracy_after']):>8}"
+            f"{percent(row['accuracy_before']):>13}{percent(row['accuracy_after']):>8}  "
+            + ", ".join(f"{lang} {percent(part['flip_rate'])}" for lang, part in row["per_language"].items())
         )
     print(
         f"two topics, n={multi['n']}: both in the top 2 {percent(multi['both_in_top2'], multi['interval'])}, "

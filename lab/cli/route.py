@@ -28,6 +28,7 @@ def add(commands) -> None:
         choices=TARGETS,
         help=f"precision below which the router abstains (default {DEFAULT_TARGET})",
     )
+    command.add_argument("--guard", action="store_true", help="also abstain on prompts unlike the training prompts")
     command.add_argument("--file", type=Path, metavar="IN.jsonl", help="route every row (field prompt or text); other fields are kept")
     command.add_argument("--output", type=Path, metavar="OUT.jsonl", help="where the routed rows go; a field 'route' is added")
     command.add_argument(
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
             "Nothing to route." if options.text is None else "--output goes with --file.",
             "Give a TEXT, or --file IN.jsonl --output OUT.jsonl.",
         )
-    route = workbench().route(sys.stdin.read() if options.text == "-" else options.text, options.router, options.top_k, options.target)
+    route = workbench().route(
+        sys.stdin.read() if options.text == "-" else options.text, options.router, options.top_k, options.target, options.guard
+    )
     if options.json:
         print_json(route.to_json())
         return 0
@@ -81,7 +84,7 @@ def _file(options: argparse.Namespace) -> int:
             f"{len(bad)} of {len(bad) + len(good)} rows cannot be routed; nothing was written. {'; '.join(bad[:5])}{more}.",
             "Mend them, or use --skip-bad.",
         )
-    routes = workbench().route_many(texts, options.router, options.top_k, options.target, Bar())
+    routes = workbench().route_many(texts, options.router, options.top_k, options.target, Bar(), options.guard)
     rows = []
     for value, route in zip(good, routes, strict=True):
         answer = route.to_json()

@@ -54,10 +54,11 @@ class Suites:
 
 @dataclass(frozen=True)
 class Case:
-    """``before`` and ``after`` should be answered by the same domain."""
+    """``before`` and ``after`` should be answered by the same domain. ``lang`` is that of ``before``, "" for twins."""
 
     suite: str
     id: str
+    lang: str
     domain: str
     before: str
     after: str
@@ -114,8 +115,8 @@ def cases(base: Sequence[Base]) -> list[Case]:
             for lang, text in one.texts.items():
                 after = change(text, lang)
                 if after != text:
-                    out.append(Case(suite, f"{one.id}/{lang}", one.domain, text, after))
-    return out + [Case(TWINS, one.id, one.domain, *one.texts.values()) for one in base if len(one.texts) == len(LANGUAGES)]
+                    out.append(Case(suite, f"{one.id}/{lang}", lang, one.domain, text, after))
+    return out + [Case(TWINS, one.id, "", one.domain, *one.texts.values()) for one in base if len(one.texts) == len(LANGUAGES)]
 
 
 def behaviour_report(
@@ -150,7 +151,7 @@ def behaviour_report(
 def _flips(chosen: Sequence[Case], answer: dict[str, str], taxonomy: Taxonomy, costs: Callable[[str, str], bool]) -> dict[str, Any]:
     n = len(chosen)
     if n == 0:
-        return {"n": 0, "flip_rate": None, "interval": None, "accuracy_before": None, "accuracy_after": None, "cost_flip_rate": None, "cost_interval": None, "examples": []}  # fmt: skip
+        return {"n": 0, "flip_rate": None, "interval": None, "accuracy_before": None, "accuracy_after": None, "cost_flip_rate": None, "cost_interval": None, "per_language": {}, "examples": []}  # fmt: skip
     flipped = [case for case in chosen if answer[case.before] != answer[case.after]]
     costly = [case for case in flipped if costs(answer[case.before], answer[case.after])]
     right = [[answer[text] == taxonomy.canonical(case.domain) for text in (case.before, case.after)] for case in chosen]
@@ -160,11 +161,17 @@ def _flips(chosen: Sequence[Case], answer: dict[str, str], taxonomy: Taxonomy, c
         "n": n, "flip_rate": len(flipped) / n, "interval": list(wilson(len(flipped), n)),
         "accuracy_before": float(before), "accuracy_after": float(after),
         "cost_flip_rate": len(costly) / n, "cost_interval": list(wilson(len(costly), n)),
+        "per_language": {lang: row for lang in LANGUAGES if (row := _language(lang, chosen, flipped))["n"]},
         "examples": [
             {"id": case.id, "domain": case.domain, "before": case.before, "after": case.after, "answered_before": answer[case.before], "answered_after": answer[case.after], "other_backend": case in costly}
             for case in order[:SHOWN]
         ],
     }  # fmt: skip
+
+
+def _language(lang: str, chosen: Sequence[Case], flipped: Sequence[Case]) -> dict[str, Any]:
+    n, hits = (sum(case.lang == lang for case in some) for some in (chosen, flipped))
+    return {"n": n, "flip_rate": hits / n if n else None, "interval": list(wilson(hits, n))}
 
 
 def _multi(

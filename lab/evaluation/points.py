@@ -116,9 +116,10 @@ def densest(xy: np.ndarray) -> np.ndarray:
     return np.median(sample[np.argsort(away[centre], kind="stable")[:k]], axis=0)
 
 
-def apart(xy: np.ndarray, box: tuple[float, float], rounds: int = 300) -> np.ndarray:
-    """(n, 2): places (n, 2) pushed apart until boxes of ``box`` (width, height) around them overlap no more, or rounds are over."""
-    out, size = xy.astype(np.float64).copy(), np.asarray(box, dtype=np.float64)
+def apart(xy: np.ndarray, boxes: np.ndarray, rounds: int = 400) -> np.ndarray:
+    """(n, 2): places (n, 2) pushed apart until ``boxes`` (n, 2) of width and height around them overlap no more, or rounds are over."""
+    out = xy.astype(np.float64).copy()
+    size = (boxes[:, None, :] + boxes[None, :, :]) / 2
     for _ in range(rounds):
         gap = out[:, None, :] - out[None, :, :]
         over = size - np.abs(gap)
@@ -126,7 +127,7 @@ def apart(xy: np.ndarray, box: tuple[float, float], rounds: int = 300) -> np.nda
         np.fill_diagonal(touching, False)
         if not touching.any():
             break
-        sideways = over[..., 0] / size[0] < over[..., 1] / size[1]
+        sideways = over[..., 0] / size[..., 0] < over[..., 1] / size[..., 1]
         order = np.sign(np.arange(len(out))[:, None] - np.arange(len(out))[None, :])
         way = np.where(gap == 0, order[:, :, None], np.sign(gap))
         push = np.where(np.stack([sideways, ~sideways], axis=2) & touching[:, :, None], way * over, 0.0)

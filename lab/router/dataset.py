@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,14 +53,10 @@ class Dataset:
         return split_sha256(self.rows, self.splits)
 
 
-def build_dataset(
-    rows: Sequence[Row], taxonomy: Taxonomy, frozen: Mapping[str, str] | None = None, only: Mapping[str, str] | None = None
-) -> Dataset:
-    """``only`` (taxonomy name → the router's name) keeps and renames a part of the domains, as v5 has it.
-
-    Aliases become the taxonomy's names. Rows that come with a train/test split but no valid one give a tenth of train to valid. A
-    label needs at least one training row; InputError otherwise.
-    """
+def _named(
+    rows: Sequence[Row], taxonomy: Taxonomy, only: Mapping[str, str] | None, reserved: Collection[str]
+) -> tuple[list[Row], Counter[str], Counter[str]]:
+    """Rows under the router's own label names; how often each label was renamed; how many rows were left out and why."""
     renamed: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
 
@@ -73,11 +69,31 @@ def build_dataset(
 
     kept: list[Row] = []
     for row in rows:
+        if row.id in reserved:
+            left_out["reserved for the behavioural suites"] += 1
+            continue
         domain = name(row.domain)
         if domain is None:
             left_out["label outside the chosen domains"] += 1
             continue
         kept.append(replace(row, domain=domain, also=tuple(final for one in row.also if (final := name(one)) and final != domain)))
+    return kept, renamed, left_out
+
+
+def build_dataset(
+    rows: Sequence[Row],
+    taxonomy: Taxonomy,
+    frozen: Mapping[str, str] | None = None,
+    only: Mapping[str, str] | None = None,
+    reserved: Collection[str] = (),
+) -> Dataset:
+    """``only`` (taxonomy name → the router's name) keeps and renames a part of the domains, as v5 has it. ``reserved``: text ids of
+    the behavioural suites and out-of-domain prompts, which never train.
+
+    Aliases become the taxonomy's names. Rows that come with a train/test split but no valid one give a tenth of train to valid. A
+    label needs at least one training row; InputError otherwise.
+    """
+    kept, renamed, left_out = _named(rows, taxonomy, only, reserved)
     if not kept:
         raise InputError("No labelled row is left to train on.", "Check the corpus and its labels.")
     splits = assign(kept, frozen)

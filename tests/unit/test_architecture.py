@@ -102,6 +102,7 @@ LAYERS = [
     {"lab.settings", "lab.corpus"},
     {"lab.router", "lab.evaluation"},
     {"lab.curation"},
+    {"lab.use_cases"},
     {"lab.workbench"},
     {"lab.doctor"},
     {"lab.cli"},

@@ -93,21 +93,30 @@ def suites(bench):
 def test_each_domain_has_two_base_prompts_and_twins_are_in_two_languages(suites, bench):
     assert Counter(one.domain for one in suites.base) == dict.fromkeys(bench.taxonomy.by_name, 2)
     alone = {one.domain for one in suites.base if len(one.texts) == 1}
-    assert all("French" in bench.taxonomy.by_name[domain].definition for domain in alone), "only a domain that is French by definition has no English twin"
+    french = {domain for domain in alone if "French" in bench.taxonomy.by_name[domain].definition}
+    assert alone == french, "only a domain that is French by definition has no English twin"
     assert len(suites.multi) == 30
     assert {domain for one in suites.multi for domain in one.domains} <= set(bench.taxonomy.by_name)
     written = [(lang, text) for one in suites.base for lang, text in one.texts.items()]
     assert np.mean([detect(text) == lang for lang, text in written]) > 0.97
 
 
-def test_no_prompt_of_the_suites_is_or_resembles_a_training_prompt(suites, bench):
+def test_no_prompt_of_the_suites_or_out_of_domain_is_or_resembles_a_training_prompt(suites, bench):
+    """Near: character 5-gram Jaccard ≥ 0.8. Twins may share their code and names."""
+    strangers = [json.loads(line)["prompt"] for line in bench.home.out_of_domain.read_text(encoding="utf-8").splitlines()]
     texts, corpus = texts_of(suites), [row.text for row in bench.corpus.rows]
     ids = reserved_ids(bench.home)
     assert len(ids) == len(texts) == len(set(texts))
     assert not ids & {row.id for row in bench.corpus.rows}
     twins = {frozenset(one.texts.values()) for one in suites.base}
-    near = [(i, j) for i, j, _ in near_pairs(corpus + texts) if j >= len(corpus)]
-    assert not [(i, j) for i, j in near if i < len(corpus) or frozenset((texts[i - len(corpus)], texts[j - len(corpus)])) not in twins]
+    all_texts = corpus + texts + strangers
+    near = [(all_texts[i], all_texts[j]) for i, j, _ in near_pairs(all_texts) if j >= len(corpus)]
+    assert not [pair for pair in near if frozenset(pair) not in twins]
+
+
+def test_the_provenance_is_of_this_file(suites, bench):
+    told = json.loads(bench.home.behaviour.with_suffix(".PROVENANCE.json").read_text(encoding="utf-8"))
+    assert (told["sha256"], told["base"], told["multi_topic"]) == (suites.sha256, len(suites.base), len(suites.multi))
 
 
 def test_reserved_ids_are_those_of_the_prepared_texts(tmp_path):
@@ -173,7 +182,13 @@ def test_a_router_that_always_answers_the_same_never_flips(bench, suites):
     assert found["suites"]["typos"]["interval"] == list(wilson(0, found["suites"]["typos"]["n"]))
     assert found["suites"]["greeting"]["accuracy_before"] == pytest.approx(4 / found["suites"]["greeting"]["n"])
     assert found["left_out"] == {}
-    assert found["bound_to"] == {"router": "fake", "router_sha256": "0" * 64, "suites_sha256": suites.sha256, "encoder_id": "e", "precision": "p"}
+    assert found["bound_to"] == {
+        "router": "fake",
+        "router_sha256": "0" * 64,
+        "suites_sha256": suites.sha256,
+        "encoder_id": "e",
+        "precision": "p",
+    }
 
 
 @pytest.fixture
@@ -202,6 +217,8 @@ def test_flips_costs_and_accuracy_by_hand(bench, two):
     assert (greeting["n"], greeting["flip_rate"], greeting["cost_flip_rate"]) == (6, 4 / 6, 0.0)
     assert (greeting["accuracy_before"], greeting["accuracy_after"]) == (4 / 6, 2 / 6)
     assert (upper["flip_rate"], upper["cost_flip_rate"]) == (1.0, 1.0)
+    assert {lang: (row["n"], row["flip_rate"]) for lang, row in greeting["per_language"].items()} == {"fr": (3, 2 / 3), "en": (3, 2 / 3)}
+    assert twins["per_language"] == {}
     assert (twins["n"], twins["flip_rate"]) == (3, 0.0)
     assert greeting["examples"][0] == {
         "id": "1/en", "domain": "docker", "before": "A container", "after": "Hi, A container", "answered_before": "docker", "answered_after": "python", "other_backend": False
@@ -214,7 +231,9 @@ def test_both_topics_in_the_top_two(bench, two):
     half = report(bench, two, ["docker", "python", "spice"], lambda text: ["python", "spice"])["multi_topic"]
     assert (good["n"], good["both_in_top2"], good["recall_at_3"], good["examples"]) == (1, 1.0, 1.0, [])
     assert (half["both_in_top2"], half["both_in_top3"]) == (0.0, 1.0)
-    assert half["examples"] == [{"id": "m", "prompt": "script in a container", "domains": ["docker", "python"], "top3": ["python", "spice", "docker"]}]
+    assert half["examples"] == [
+        {"id": "m", "prompt": "script in a container", "domains": ["docker", "python"], "top3": ["python", "spice", "docker"]}
+    ]
 
 
 def test_domains_that_the_router_lacks_are_left_out_and_counted_and_aliases_count_as_theirs(bench, two, suites):

@@ -68,6 +68,7 @@ def test_route_json_says_what_was_decided_and_by_what(run):
         "specialist",
         "margin",
         "language",
+        "outside",
         "timings_ms",
     }
     assert answer["router"] == "v9-47"

@@ -31,7 +31,16 @@ def test_ood_json_is_bound_and_holds_every_score_with_intervals(run, bench):
     assert report["router_sha256"] == bench.router("lab-47").sha256
     assert report["precision"] == "fp32" and report["encoder_id"] and len(report["in_sha256"]) == len(report["out_sha256"]) == 64
     assert report["n_in"] == bench.router("lab-47").metrics["n"] and report["n_out"] > 100
-    assert set(report["scores"]) == {"max_probability", "max_logit", "energy", "joint_energy", "mahalanobis", "relative_mahalanobis", "nearest", "knn"}
+    assert set(report["scores"]) == {
+        "max_probability",
+        "max_logit",
+        "energy",
+        "joint_energy",
+        "mahalanobis",
+        "relative_mahalanobis",
+        "nearest",
+        "knn",
+    }
     for row in report["scores"].values():
         assert row["auroc_interval"][0] <= row["auroc"] <= row["auroc_interval"][1]
         assert row["fpr95_interval"][0] <= row["fpr95"] <= row["fpr95_interval"][1]
@@ -42,14 +51,16 @@ def test_ood_json_is_bound_and_holds_every_score_with_intervals(run, bench):
 @pytest.mark.real
 def test_ood_leaves_out_domains_that_the_router_lacks_and_lists_bad_lines(run, tmp_path, bench):
     outside = jsonl(tmp_path / "out.jsonl", *({"prompt": f"zorg {n} blatt"} for n in range(25)), {"prompt": ""})
-    inside = jsonl(tmp_path / "in.jsonl", *({"prompt": f"docker image number {n}", "domain": "docker"} for n in range(25)), {"prompt": "AUTOSAR?", "domain": "autosar-cert"})
-    status, out, _ = run("ood", "--router", "v5-32", "--in", inside, "--out", outside, "--json")
-    report = json.loads(out)
-    assert (status, report["n_in"], report["n_out"], report["foreign_domains"]) == (0, 25, 25, {"autosar-cert": 1})
-    assert report["refused"] == [{"where": "out.jsonl:26", "reason": "the prompt is empty"}]
+    inside = jsonl(
+        tmp_path / "in.jsonl",
+        *({"prompt": f"docker image number {n}", "domain": "docker"} for n in range(25)),
+        {"prompt": "AUTOSAR?", "domain": "autosar-cert"},
+    )
     status, out, _ = run("ood", "--router", "v5-32", "--in", inside, "--out", outside)
     assert status == 0
-    assert "25 in-domain and 25 out-of-domain prompts" in out and "autosar-cert" in out and "refused: 1 rows" in out
+    assert "25 in-domain and 25 out-of-domain prompts" in out
+    assert "left out, domain unknown to the router: {'autosar-cert': 1}" in out
+    assert "refused: 1 rows, first {'where': 'out.jsonl:26', 'reason': 'the prompt is empty'}" in out
 
 
 def test_ood_says_what_is_wrong_with_its_input(run, tmp_path):
@@ -75,9 +86,9 @@ def test_behave_json_and_table(run, bench):
     assert status == 0
     assert report["bound_to"]["router_sha256"] == bench.router("v5-32").sha256
     assert report["base_prompts"] == 2 * len(bench.router("v5-32").domains)
-    assert report["left_out"]["autosar-cert"] == 2
+    assert sum(report["left_out"].values()) + report["base_prompts"] == 2 * len(bench.taxonomy.domains)
     for name, row in report["suites"].items():
-        assert row["interval"][0] <= row["flip_rate"] <= row["interval"][1], name
+        assert row["interval"][0] - 1e-9 <= row["flip_rate"] <= row["interval"][1] + 1e-9, name
         assert row["cost_flip_rate"] <= row["flip_rate"] and len(row["examples"]) <= 10
     status, table, _ = run("behave", "--router", "v5-32")
     assert status == 0

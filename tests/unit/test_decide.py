@@ -291,3 +291,27 @@ def test_a_router_whose_encoder_gives_another_width_is_refused(bench, tmp_path):
     write_router(tmp_path / "wide", Head(*(np.zeros(shape, np.float32) for shape in ((4, 768), (4,), (2, 4), (2,)))), ["a", "b"], {})
     with pytest.raises(EncoderError, match=r"768 numbers.*gives 384"):
         bench.route("hello", tmp_path / "wide")
+
+
+def test_the_guard_abstains_on_a_prompt_unlike_the_training_prompts(bench):
+    strange = "rang 1 : *2 m end., 1 jeté, 2 m ens.* jusqu'à la fin, 臺灣 чай 9f3a7c1e"
+    plain = bench.route(strange, "lab-47")
+    assert plain.outside is None
+    guarded = bench.route(strange, "lab-47", guard=True)
+    known = bench.route("how do I flash my STM32 over SWD?", "lab-47", guard=True)
+    assert guarded.outside["outside"] and guarded.decision.abstained
+    assert not known.outside["outside"] and known.decision.domain == "stm32"
+
+
+def test_the_guard_gives_its_own_reason(bench):
+    class Strange:
+        def judge(self, vector):
+            return {"score": 1.0, "threshold": 0.5, "outside": True, "name": "nearest"}
+
+    bench.ood_detector = lambda router: Strange()  # the instance, not the class: restored below
+    try:
+        route = bench.route("how do I flash my STM32 over SWD?", "lab-47", guard=True)
+    finally:
+        del bench.ood_detector
+    assert route.decision.domain is None and route.backend is None
+    assert "unlike the training prompts" in route.decision.reason

@@ -549,3 +549,13 @@ def test_a_build_without_test_rows_has_no_figures_and_invents_none(tmp_path, ben
     assert not {"top1_acc", "macro_f1", "per_label_f1"} & set(folder.meta)
     assert Router.load(tmp_path / "r").calibration.kind == "none"
     assert json.loads((tmp_path / "r" / "meta.json").read_text())["router_lab"]["abstain"]["thresholds"] == []
+
+
+def test_reserved_prompts_never_train(bench):
+    from lab.corpus.rows import Row
+    from lab.router.dataset import build_dataset
+
+    rows = [Row(f"prompt {n} about {label} {'y' * n}", label) for n in range(40) for label in ("sql", "math")]
+    dataset = build_dataset(rows, bench.taxonomy, reserved={rows[0].id})
+    assert rows[0].id not in {row.id for row in dataset.rows}
+    assert dataset.left_out == {"reserved for the behavioural suites": 1}

@@ -12,17 +12,14 @@ from lab.corpus.rows import Row, corpus_sha256
 from lab.errors import InputError
 from lab.router.router import Router
 from lab.text.encoder import Encoder
+from lab.use_cases.opening import REFERENCE, Opening, Progress
 
 if TYPE_CHECKING:
     from lab.evaluation.out_of_fold import Predictions
 
-Progress = Callable[[str, int, int], None]
-REFERENCE = "fp32"
-"""Corpus vectors, training and evaluation use this precision; ``Settings.precision`` answers typed prompts."""
 
-
-class Evaluating:
-    """A part of :class:`lab.workbench.Workbench`, which opens what is used here."""
+class Evaluating(Opening):
+    """A part of :class:`lab.workbench.Workbench`."""
 
     def evaluate(self, router: str | Path | Router, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, Any]:
         """A bound report (lab.evaluation.report) on the given rows, on reference vectors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ from lab.evaluation.ood import OodDetector
 from lab.evaluation.ood_report import Prompt, check_sides, fit_detector, in_domain, ood_report
 from lab.router.router import Router
 from lab.text.encoder import Encoder
+from lab.use_cases.opening import Opening, Progress
 
-Progress = Callable[[str, int, int], None]
 
-
-class Probing:
-    """A part of :class:`lab.workbench.Workbench`, which opens what is used here."""
+class Probing(Opening):
+    """A part of :class:`lab.workbench.Workbench`."""
 
     @cached_property
     def _detectors(self) -> dict[tuple[str, ...], OodDetector]:

@@ -1,0 +1,1 @@
+"""The workbench in parts: opening, routing, evaluating, probing, mapping, training."""

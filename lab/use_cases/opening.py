@@ -1,0 +1,148 @@
+"""What every use case needs open: paths, settings, taxonomy, routers, encoders, the corpus with its vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lab.corpus.read import read_corpus
+from lab.corpus.rows import Reading, Row
+from lab.curation.selections import Selections
+from lab.errors import EncoderError, InputError
+from lab.home import Home
+from lab.router.folder import WEIGHTS, stamp
+from lab.router.router import Router
+from lab.settings import Settings
+from lab.taxonomy import Backends, Taxonomy
+from lab.text.encoder import Encoder
+from lab.text.open_encoder import open_encoder
+from lab.text.vectors import VectorCache
+
+Progress = Callable[[str, int, int], None]
+REFERENCE = "fp32"
+"""Corpus vectors, training and evaluation use this precision; ``Settings.precision`` answers typed prompts."""
+
+
+@dataclass(frozen=True)
+class CorpusIndex:
+    """The shipped corpus with its reference vectors (n, d) and split sides."""
+
+    rows: list[Row]
+    splits: list[str]
+    vectors: np.ndarray
+    by_id: dict[str, int]
+
+
+class Opening:
+    """Opens each thing once, under a lock; what it hands out is immutable."""
+
+    def __init__(self, home: Home | None = None, settings: Settings | None = None, say: Callable[[str], None] = lambda line: None) -> None:
+        self.home = home or Home.from_environment()
+        self.settings = settings or Settings.from_environment()
+        self.say = say
+        self._lock = threading.RLock()
+        self._routers: dict[tuple, Router] = {}
+        self._encoders: dict[tuple[str, str], Encoder] = {}
+        self._indexes: dict[str, CorpusIndex] = {}
+        self._predictions = {}
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        return Taxonomy.load(self.home.taxonomy)
+
+    @cached_property
+    def backends(self) -> Backends:
+        return Backends.load(self.home.backends)
+
+    @cached_property
+    def vectors(self) -> VectorCache:
+        return VectorCache(self.home.vectors)
+
+    @cached_property
+    def recipes(self):
+        from lab.router.recipe import read_recipes
+
+        return read_recipes(self.home.project / "models" / "recipes.yaml")
+
+    @cached_property
+    def corpus(self) -> Reading:
+        return read_corpus(self.home.corpus)
+
+    @cached_property
+    def frozen_split(self) -> dict[str, str]:
+        from lab.corpus.split import read_frozen
+
+        return read_frozen(self.home.corpus / "split.json")
+
+    @cached_property
+    def selections(self) -> Selections:
+        return Selections(self.home.selections)
+
+    # routers and encoders
+
+    def router_names(self) -> list[str]:
+        """Shipped routers, the default first."""
+        names = (
+            sorted(path.name for path in self.home.routers.iterdir() if (path / WEIGHTS).is_file()) if self.home.routers.is_dir() else []
+        )
+        return sorted(names, key=lambda name: (name != self.settings.default_router, name))
+
+    def router(self, name: str | Path | None = None) -> Router:
+        """A shipped router by name, or any router folder by path."""
+        given = str(name or self.settings.default_router)
+        shipped = self.home.routers / given
+        path = shipped if given in self.router_names() else Path(given).expanduser()
+        if path is not shipped and not path.exists():
+            raise InputError(
+                f"There is no router '{given}'.",
+                f"Shipped are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.",
+            )
+        key = (path.resolve(), *stamp(path))
+        with self._lock:
+            if key not in self._routers:
+                self._routers[key] = Router.load(path.resolve(), given if path is shipped else path.resolve().name)
+            return self._routers[key]
+
+    def encoder(self, name: str, precision: str) -> Encoder:
+        """Opened once a process. ``Settings.encoder`` overrides the name (e.g. a local folder of the same model)."""
+        name = self.settings.encoder or name
+        with self._lock:
+            if (name, precision) not in self._encoders:
+                self._encoders[name, precision] = open_encoder(name, self.home.encoders, precision, self.say)
+            return self._encoders[name, precision]
+
+    def serving_encoder(self, router: Router) -> Encoder:
+        encoder = self.encoder(router.encoder_name, self.settings.precision)
+        if encoder.dim != router.head.dim:
+            raise EncoderError(
+                f"Router {router.name} reads vectors of {router.head.dim} numbers, its encoder {encoder.name} gives {encoder.dim}.",
+                "Set embedding_model in meta.json to the encoder it was trained on, and unset ROUTER_LAB_ENCODER if it is another.",
+            )
+        return encoder
+
+    def _serving_encoders(self, name: str) -> tuple[Encoder, ...]:
+        """The quantised encoders that passed their check on this machine."""
+        out = []
+        for precision in ("int8", "int8-fast"):
+            try:
+                out.append(self.encoder(name, precision))
+            except EncoderError as error:
+                self.say(f"Drift of {precision} is not measured: {error.what}")
+        return tuple(out)
+
+    def corpus_index(self, encoder_name: str, progress: Progress | None = None) -> CorpusIndex:
+        encoder = self.encoder(encoder_name, REFERENCE if self.settings.precision != "torch" else "torch")
+        with self._lock:
+            if encoder.id not in self._indexes:
+                rows = self.corpus.rows
+                vectors = self.vectors.encode(
+                    encoder, [row.text for row in rows], (lambda done, of: progress("encode the corpus", done, of)) if progress else None
+                )
+                splits = [self.frozen_split.get(row.id, "") for row in rows]
+                self._indexes[encoder.id] = CorpusIndex(rows, splits, vectors, {row.id: n for n, row in enumerate(rows)})
+            return self._indexes[encoder.id]
