@@ -19,7 +19,7 @@ from pages.frame import bench
 from pages.judged import Judged, binding, settings
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a94a3"
-VIEWS = ("Domains", "Slices", "Calibration", "Abstain")
+VIEWS = ("Domains", "Slices", "Calibration", "Abstain", "Behaviour")
 
 
 def render() -> None:
@@ -36,7 +36,7 @@ def render() -> None:
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
-    {"Domains": _domains, "Slices": _slices, "Calibration": _calibration, "Abstain": _abstain}[view](summary, judged)
+    {"Domains": _domains, "Slices": _slices, "Calibration": _calibration, "Abstain": _abstain, "Behaviour": _behaviour}[view](summary, judged)
 
 
 @st.cache_data(max_entries=64, show_spinner="Measuring …")
@@ -339,6 +339,46 @@ def _abstain(summary: dict[str, Any], judged: Judged) -> None:
         f"Area under the risk curve {area_under_risk(probability, right):.3f} (lower is better). Orange points: the thresholds fitted on the validation side, as they do here. "
         "Thresholds per domain are read off the prompts judged here, so they are optimistic; None: no threshold keeps the precision on ten prompts."
     )
+
+
+def _behaviour(summary: dict[str, Any], judged: Judged) -> None:
+    """Flip rates of the suites: the same prompts for every router, never trained on, whatever the filters."""
+    with st.spinner("Perturbing the suites' prompts …"):
+        report = bench().behaviour(judged.predictions.router)
+        other = bench().behaviour(judged.other.router)["suites"] if judged.other is not None else {}
+    rows = []
+    for name, suite in report["suites"].items():
+        row = {"Suite": name, "Flips": suite["flip_rate"], "Low": suite["interval"][0], "High": suite["interval"][1], "Prompts": suite["n"]}
+        if other:
+            row[f"Flips of {judged.other.router.name}"] = other[name]["flip_rate"]
+        row |= {"To another backend": suite["cost_flip_rate"], "Right before": suite["accuracy_before"], "Right after": suite["accuracy_after"]}
+        rows.append(row | {"What changes": suite["meaning"]})
+    frame = pd.DataFrame(rows).round(3)
+    percent = st.column_config.NumberColumn(format="percent")
+    columns = {name: percent for name in frame.columns if name not in ("Suite", "Prompts", "What changes", "Flips")}
+    columns["Flips"] = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
+    st.caption("A flip: the first domain changes though the question does not. Choose a row to see examples.")
+    event = st.dataframe(
+        frame, hide_index=True, key="behaviour", on_select="rerun", selection_mode="single-row", column_config=columns, height=38 + 35 * len(rows)
+    )
+    topics = report["multi_topic"]
+    low, high = topics["interval"]
+    st.caption(
+        f"Prompts with two topics: both are the first two answers on {topics['both_in_top2']:.0%} [{low:.0%}, {high:.0%}] of {topics['n']}. "
+        f"The prompts were chosen to be unambiguous, so \"right before\" flatters; none of them trains a router."
+    )
+    picked = event["selection"]["rows"]
+    name = rows[picked[0]]["Suite"] if picked else max(report["suites"], key=lambda one: report["suites"][one]["flip_rate"])
+    examples = pd.DataFrame(
+        {"Before": one["before"], "Answered": one["answered_before"], "After": one["after"], "Then answered": one["answered_after"]}
+        for one in report["suites"][name]["examples"]
+    )
+    st.markdown(f"**Flips of the suite {name}**")
+    if examples.empty:
+        st.caption("None.")
+        return
+    wide = st.column_config.TextColumn(width="large")
+    st.dataframe(examples, hide_index=True, key="flips", column_config={"Before": wide, "After": wide})
 
 
 render()

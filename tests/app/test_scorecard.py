@@ -39,7 +39,7 @@ def test_scorecard_figures_are_those_of_the_shipped_metrics():
     assert opened("scorecard").metric[0].value == f"{metrics['top1']:.1%}"
 
 
-@pytest.mark.parametrize("view", ["Domains", "Slices", "Calibration", "Abstain"])
+@pytest.mark.parametrize("view", ["Domains", "Slices", "Calibration", "Abstain", "Behaviour"])
 @pytest.mark.parametrize("router", ["lab-47", "v5-32"])
 def test_every_view_opens_for_32_and_47_domains(view, router):
     app = opened("scorecard")

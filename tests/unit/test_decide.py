@@ -294,7 +294,7 @@ def test_a_router_whose_encoder_gives_another_width_is_refused(bench, tmp_path):
 
 
 def test_the_guard_abstains_on_a_prompt_unlike_the_training_prompts(bench):
-    strange = "rang 1 : *2 m end., 1 jeté, 2 m ens.* jusqu'à la fin, 臺灣 чай 9f3a7c1e"
+    strange = "Wells score 4.5, D-dimer pending, start LMWH before CTPA?"
     plain = bench.route(strange, "lab-47")
     assert plain.outside is None
     guarded = bench.route(strange, "lab-47", guard=True)
