@@ -24,7 +24,7 @@ from lab.evaluation.points import (
     nearest_domains,
     tabulate,
 )
-from lab.evaluation.projection import Layout
+from lab.evaluation.projection import ANCHORS, Layout
 from lab.text.prepare import fault
 from pages.frame import bench, literal, query_default, show_error
 from pages.map_chart import add_outlines, add_pin, prompts_option
@@ -197,6 +197,11 @@ def _prompts(table: pd.DataFrame, view: View, layout: Layout) -> None:
     option = _option(table, view, (*view.data, view.colouring, view.domains, view.only, view.find.strip(), view.dark))
     _pin(option, view, layout)
     query_default("area", "")
+    try:
+        areas.from_link("" if st.session_state.area == ALL else st.session_state.area)
+    except LabError as error:
+        show_error(error)
+        st.session_state.area = ""
     key = f"map-chart-{st.session_state.setdefault('map_round', 0)}"
     _outline(option, key, view)
     st.echarts_chart(option, height=HEIGHT, key=key, on_select=lambda: _drawn(key), alt=_in_words(table, found, view))
@@ -253,7 +258,9 @@ def _pin(option: dict[str, Any], view: View, layout: Layout) -> None:
     route = bench().route(view.pin, router, 3)
     top, score, probability = route.domains[0]
     said = f"score {score:.2f}" if probability is None else f"{probability:.0%}"
-    st.caption(f":material/location_on: Pinned among its {15} nearest prompts · {literal(view.router)} says **{literal(top)}** ({said})")
+    st.caption(
+        f":material/location_on: Pinned among its {ANCHORS} nearest prompts · {literal(view.router)} says **{literal(top)}** ({said})"
+    )
 
 
 def _in_words(table: pd.DataFrame, found: np.ndarray, view: View) -> str:

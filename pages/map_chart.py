@@ -136,7 +136,7 @@ def _add(option: dict[str, Any], points: pd.DataFrame, name: str, looks: Style, 
     option["series"].append(
         {
             "type": "scatter", "name": name, "datasetIndex": len(option["dataset"]) - 1, "encode": {"x": "x", "y": "y"}, "symbol": looks[1],
-            "symbolSize": round(size, 1), "itemStyle": {"color": looks[0], "opacity": opacity}, "progressive": 0, "large": True, "largeThreshold": 1,
+            "symbolSize": round(size, 1), "itemStyle": {"color": looks[0], "opacity": opacity}, "progressive": 0, "large": True, "largeThreshold": 1, "zlevel": -1,
             **({"tooltip": {"formatter": tip}} if tip else {"silent": True, "tooltip": {"show": False}}),
         }
     )  # fmt: skip

@@ -26,8 +26,8 @@ def draw_lasso(tab, across: float = 0.72, down: float = 0.5, radius: float = 60)
     x, y = box["x"] + box["width"] * across, box["y"] + box["height"] * down
     page.mouse.move(x + radius, y)
     page.mouse.down()
-    for step in range(1, 31):
-        page.mouse.move(x + radius * math.cos(step * math.pi / 15.5), y + radius * math.sin(step * math.pi / 15.5))
+    for step in range(1, 13):
+        page.mouse.move(x + radius * math.cos(step * math.pi / 6.5), y + radius * math.sin(step * math.pi / 6.5))
     page.mouse.up()
     expect(selected(page)).to_be_visible()
     tab.settled()
