@@ -14,7 +14,8 @@ ALL = {
     "batch": batch.run,
     "cold_start": cold_start.run,
     "train": train.run,
-    "evaluation": evaluation.run, "browser": browser.run,
+    "evaluation": evaluation.run,
+    "browser": browser.run,
 }
 
 

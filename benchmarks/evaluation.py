@@ -45,5 +45,7 @@ def _out_of_fold(bench: Workbench, name: str) -> float:
     primary, also = place_labels(router, index.rows, bench.taxonomy)
     recipe = Recipe(**router.ours["recipe"])
     start = time.perf_counter()
-    compute(index.vectors, primary, also, fold_numbers(index.rows), np.zeros(len(index.rows), dtype=bool), recipe, router.logits(index.vectors))
+    compute(
+        index.vectors, primary, also, fold_numbers(index.rows), np.zeros(len(index.rows), dtype=bool), recipe, router.logits(index.vectors)
+    )
     return time.perf_counter() - start

@@ -24,7 +24,7 @@ def fresh_caches():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=90).run().switch_page("pages/map.py")
+    app = AppTest.from_file(APP, default_timeout=90).run().switch_page("pages/explore/map.py")
     for key, value in query.items():
         app.query_params[key] = value
     return app.run()
@@ -89,7 +89,7 @@ def test_a_link_restores_level_filters_and_area_and_the_tray_counts():
 
 
 def test_the_selection_survives_a_recolour_and_is_sent_to_the_queue(tmp_path, monkeypatch):
-    from pages.frame import bench
+    from pages.shared.frame import bench
 
     app = opened(area=BOX)
     monkeypatch.setattr(bench(), "selections", Selections(tmp_path / "selections.jsonl"))
@@ -122,8 +122,8 @@ def test_a_damaged_area_is_a_sentence():
 
 def test_hostile_prompts_are_data_and_never_template():
     from lab.evaluation.points import domain_places
-    from pages.map_chart import add_pin, prompts_option
-    from pages.map_tray import standalone
+    from pages.shared.map_chart import add_pin, prompts_option
+    from pages.shared.map_tray import standalone
 
     hostile = "<img src=x onerror=alert(1)> {@domain} </script><script>alert(1)</script>"
     table = pd.DataFrame(

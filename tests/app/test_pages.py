@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from lab.errors import InputError
-from pages.many import read_text, read_upload, to_csv
+from pages.shared.many import read_text, read_upload, to_csv
 
 APP = str(Path(__file__).parents[2] / "app.py")
 pytestmark = pytest.mark.real
@@ -41,7 +41,7 @@ def test_try_a_prompt_is_the_first_page_and_never_empty():
 
 
 def test_guide_opens_with_every_domain():
-    app = opened().switch_page("pages/guide.py")
+    app = opened().switch_page("pages/explore/guide.py")
     app = app.run()
     assert not app.exception
     assert app.header[0].value == "Guide"

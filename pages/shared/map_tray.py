@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.evaluation.points import WRONG, categories
-from pages.frame import bench, literal, plot_text
-from pages.many import to_csv
-from pages.map_chart import style, styles_of_domains
+from pages.shared.frame import bench, literal, plot_text
+from pages.shared.many import to_csv
+from pages.shared.map_chart import style, styles_of_domains
 
 ALL = "all"
 """The area that means: everything found."""

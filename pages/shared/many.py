@@ -12,7 +12,7 @@ from lab.errors import InputError
 from lab.files import jsonl_dump, jsonl_parse
 from lab.text.prepare import fault
 from lab.workbench import Route
-from pages.frame import bench
+from pages.shared.frame import bench
 
 MOST = 20_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

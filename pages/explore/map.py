@@ -26,10 +26,10 @@ from lab.evaluation.points import (
 )
 from lab.evaluation.projection import ANCHORS, Layout
 from lab.text.prepare import fault
-from pages.frame import bench, literal, query_default, show_error
-from pages.map_chart import add_outlines, add_pin, prompts_option
-from pages.map_domains import domains
-from pages.map_tray import ALL, downloads, table_twin, tray
+from pages.shared.frame import bench, literal, query_default, show_error
+from pages.shared.map_chart import add_outlines, add_pin, prompts_option
+from pages.shared.map_domains import domains
+from pages.shared.map_tray import ALL, downloads, table_twin, tray
 
 HEIGHT = 600
 PROMPTS, DOMAINS = "Prompts", "Domains"

@@ -9,8 +9,8 @@ import streamlit as st
 from lab.router.calibrate import TARGETS
 from lab.text.prepare import fault
 from lab.workbench import Route
-from pages.frame import bench, literal, plot_text, query_default
-from pages.many import many
+from pages.shared.frame import bench, literal, plot_text, query_default
+from pages.shared.many import many
 
 EXAMPLES = (
     "how do I flash my STM32 over SWD?",

@@ -8,9 +8,9 @@ import streamlit as st
 
 from lab.evaluation.confusions import Pair, cluster_order, ranked_pairs
 from lab.evaluation.metrics import confusion
-from pages.frame import bench, literal
-from pages.judged import Judged, binding, settings
-from pages.many import to_csv
+from pages.shared.frame import bench, literal
+from pages.shared.judged import Judged, binding, settings
+from pages.shared.many import to_csv
 
 VIEWS = ("Matrix", "Table")
 HEIGHT = 600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.frame import bench, literal
+from pages.shared.frame import bench, literal
 
 READING = (
     (

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from lab.evaluation.points import apart, domain_places
-from pages.frame import bench
-from pages.map_chart import boxes, domains_option
+from pages.shared.frame import bench
+from pages.shared.map_chart import boxes, domains_option
 
 HEIGHT = 600
 COLUMNS = {"domain": "Domain", "group": "Backend", "prompts": "Prompts", "right": "Right", "nearest": "Nearest domain", "cosine": "Cosine"}

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lab.evaluation.curves import LENGTHS, length_group
 from lab.evaluation.out_of_fold import Predictions
-from pages.frame import bench
+from pages.shared.frame import bench
 
 TEST, FOLDS = "Test side", "Whole corpus, out-of-fold"
 

@@ -15,8 +15,8 @@ from lab.evaluation.curves import area_under_risk, domain_thresholds, histogram,
 from lab.evaluation.metrics import confusion, expected_calibration_error, slices, summarise
 from lab.evaluation.report import place_labels
 from lab.router.head import sigmoid
-from pages.frame import bench
-from pages.judged import Judged, binding, settings
+from pages.shared.frame import bench
+from pages.shared.judged import Judged, binding, settings
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a94a3"
 VIEWS = ("Domains", "Slices", "Calibration", "Abstain", "Behaviour")
@@ -36,7 +36,9 @@ def render() -> None:
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
-    {"Domains": _domains, "Slices": _slices, "Calibration": _calibration, "Abstain": _abstain, "Behaviour": _behaviour}[view](summary, judged)
+    {"Domains": _domains, "Slices": _slices, "Calibration": _calibration, "Abstain": _abstain, "Behaviour": _behaviour}[view](
+        summary, judged
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner="Measuring …")
@@ -147,7 +149,7 @@ def _domains(summary: dict[str, Any], judged: Judged) -> None:
     if event["selection"]["rows"]:
         domain = frame.iloc[event["selection"]["rows"][0]]["Domain"]
         st.page_link(
-            "pages/confusions.py", label=f"Where {domain} goes", icon=":material/grid_on:", query_params=_carry({"domain": domain})
+            "pages/explore/confusions.py", label=f"Where {domain} goes", icon=":material/grid_on:", query_params=_carry({"domain": domain})
         )
 
 
@@ -351,7 +353,11 @@ def _behaviour(summary: dict[str, Any], judged: Judged) -> None:
         row = {"Suite": name, "Flips": suite["flip_rate"], "Low": suite["interval"][0], "High": suite["interval"][1], "Prompts": suite["n"]}
         if other:
             row[f"Flips of {judged.other.router.name}"] = other[name]["flip_rate"]
-        row |= {"To another backend": suite["cost_flip_rate"], "Right before": suite["accuracy_before"], "Right after": suite["accuracy_after"]}
+        row |= {
+            "To another backend": suite["cost_flip_rate"],
+            "Right before": suite["accuracy_before"],
+            "Right after": suite["accuracy_after"],
+        }
         rows.append(row | {"What changes": suite["meaning"]})
     frame = pd.DataFrame(rows).round(3)
     percent = st.column_config.NumberColumn(format="percent")
@@ -359,13 +365,19 @@ def _behaviour(summary: dict[str, Any], judged: Judged) -> None:
     columns["Flips"] = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.caption("A flip: the first domain changes though the question does not. Choose a row to see examples.")
     event = st.dataframe(
-        frame, hide_index=True, key="behaviour", on_select="rerun", selection_mode="single-row", column_config=columns, height=38 + 35 * len(rows)
+        frame,
+        hide_index=True,
+        key="behaviour",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=columns,
+        height=38 + 35 * len(rows),
     )
     topics = report["multi_topic"]
     low, high = topics["interval"]
     st.caption(
         f"Prompts with two topics: both are the first two answers on {topics['both_in_top2']:.0%} [{low:.0%}, {high:.0%}] of {topics['n']}. "
-        f"The prompts were chosen to be unambiguous, so \"right before\" flatters; none of them trains a router."
+        f'The prompts were chosen to be unambiguous, so "right before" flatters; none of them trains a router.'
     )
     picked = event["selection"]["rows"]
     name = rows[picked[0]]["Suite"] if picked else max(report["suites"], key=lambda one: report["suites"][one]["flip_rate"])
