@@ -7,20 +7,26 @@ import streamlit as st
 from lab.errors import LabError
 from pages.shared.frame import show_error
 
-st.set_page_config(page_title="Router Lab", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
 
-navigation = st.navigation(
-    {
-        "Explore": [
-            st.Page("pages/explore/try_prompt.py", title="Try a prompt", icon=":material/bolt:", url_path="try", default=True),
-            st.Page("pages/explore/scorecard.py", title="Scorecard", icon=":material/monitoring:", url_path="scorecard"),
-            st.Page("pages/explore/confusions.py", title="Confusions", icon=":material/grid_on:", url_path="confusions"),
-            st.Page("pages/explore/map.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
-            st.Page("pages/explore/guide.py", title="Guide", icon=":material/menu_book:", url_path="guide"),
-        ],
-    }
-)
-try:
-    navigation.run()
-except LabError as error:  # the pages' edge: what a person can act on is a sentence; anything else is a bug and keeps its traceback
-    show_error(error)
+def main() -> None:
+    """The frame of every page: title, navigation, and the edge where errors become sentences."""
+    st.set_page_config(page_title="Router Lab", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
+    navigation = st.navigation(
+        {
+            "Explore": [
+                st.Page("pages/try_prompt.py", title="Try a prompt", icon=":material/bolt:", url_path="try", default=True),
+                st.Page("pages/scorecard.py", title="Scorecard", icon=":material/monitoring:", url_path="scorecard"),
+                st.Page("pages/confusions.py", title="Confusions", icon=":material/grid_on:", url_path="confusions"),
+                st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
+                st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:", url_path="guide"),
+            ],
+        }
+    )
+    try:
+        navigation.run()
+    except LabError as error:  # what a person can act on is a sentence; anything else is a bug and keeps its traceback
+        show_error(error)
+
+
+if __name__ == "__main__":
+    main()

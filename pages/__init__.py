@@ -1,1 +1,1 @@
-"""The app's pages. Scripts lie one folder down: Streamlit would take files right here for pages of its old multipage mode."""
+"""The app's pages, one thin file each; what they share is in ``shared``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,22 @@ def bench() -> Workbench:
     for name in opened.router_names()[:1]:
         opened.route("Bonjour", name)
     return opened
+
+
+def serve(render: Callable[[], None]) -> None:
+    """Run a page, through app.py in any case.
+
+    Where a folder ``pages`` exists, Streamlit answers the first request of a process in its old multipage mode: it runs the page's file
+    without app.py, so without title, navigation and error edge. ``st.navigation`` ends that mode, so app.py is run then.
+    """
+    from streamlit.runtime.pages_manager import PagesManager
+
+    if PagesManager.uses_pages_directory:
+        import app
+
+        app.main()
+    else:
+        render()
 
 
 def literal(text: str) -> str:

@@ -24,7 +24,7 @@ def fresh_caches():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=90).run().switch_page("pages/explore/map.py")
+    app = AppTest.from_file(APP, default_timeout=90).run().switch_page("pages/map.py")
     for key, value in query.items():
         app.query_params[key] = value
     return app.run()

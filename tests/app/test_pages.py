@@ -41,7 +41,7 @@ def test_try_a_prompt_is_the_first_page_and_never_empty():
 
 
 def test_guide_opens_with_every_domain():
-    app = opened().switch_page("pages/explore/guide.py")
+    app = opened().switch_page("pages/guide.py")
     app = app.run()
     assert not app.exception
     assert app.header[0].value == "Guide"

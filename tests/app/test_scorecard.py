@@ -15,7 +15,7 @@ def opened(page: str, **query: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=90).run()
     for key, value in query.items():
         app.query_params[key] = value
-    app = app.switch_page(f"pages/explore/{page}.py").run()
+    app = app.switch_page(f"pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
 

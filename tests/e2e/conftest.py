@@ -7,8 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,28 +45,42 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
 
 
-@pytest.fixture(scope="session")
-def server():
-    """The address of the app, started as `make run` starts it, on a free port."""
+@contextmanager
+def running():
+    """The address of an app of its own, started as `make run` starts it, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
-    process = subprocess.Popen(
-        command, cwd=PROJECT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    base = f"http://127.0.0.1:{port}"
-    for _ in range(120):
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=log, stderr=subprocess.STDOUT)
         try:
-            urllib.request.urlopen(f"{base}/_stcore/health", timeout=1)
-            break
-        except OSError:
-            if process.poll() is not None:
-                raise RuntimeError(f"the app did not start:\n{process.stdout.read()}") from None
-            time.sleep(0.5)
-    yield base
-    process.terminate()
-    process.wait(10)
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                    break
+                except OSError:
+                    if process.poll() is not None:
+                        log.seek(0)
+                        raise RuntimeError(f"the app did not start:\n{log.read()}") from None
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def server():
+    with running() as address:
+        yield address
+
+
+@pytest.fixture
+def new_server():
+    """An app that nobody has visited yet."""
+    with running() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +127,8 @@ class Visit:
 def visit(browser, server):
     made: list[Visit] = []
 
-    def start(**options) -> Visit:
-        made.append(Visit(browser, server, **options))
+    def start(base: str = server, **options) -> Visit:
+        made.append(Visit(browser, base, **options))
         return made[-1]
 
     yield start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared.frame import bench, literal
+from pages.shared.frame import bench, literal, serve
 
 READING = (
     (
@@ -64,4 +64,4 @@ def render() -> None:
         st.markdown(f"**{term}.** {meaning}")
 
 
-render()
+serve(render)

@@ -26,7 +26,7 @@ from lab.evaluation.points import (
 )
 from lab.evaluation.projection import ANCHORS, Layout
 from lab.text.prepare import fault
-from pages.shared.frame import bench, literal, query_default, show_error
+from pages.shared.frame import bench, literal, query_default, serve, show_error
 from pages.shared.map_chart import add_outlines, add_pin, prompts_option
 from pages.shared.map_domains import domains
 from pages.shared.map_tray import ALL, downloads, table_twin, tray
@@ -280,4 +280,4 @@ def _binding(layout: Layout, predictions, other) -> str:
     return " · ".join(parts)
 
 
-render()
+serve(render)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from lab.evaluation.confusions import Pair, cluster_order, ranked_pairs
 from lab.evaluation.metrics import confusion
-from pages.shared.frame import bench, literal
+from pages.shared.frame import bench, literal, serve
 from pages.shared.judged import Judged, binding, settings
 from pages.shared.many import to_csv
 
@@ -251,4 +251,4 @@ def _prompts(judged: Judged, pairs: list[Pair]) -> None:
         st.caption("Most certain first. The address bar links to this cell.")
 
 
-render()
+serve(render)

@@ -9,7 +9,7 @@ import streamlit as st
 from lab.router.calibrate import TARGETS
 from lab.text.prepare import fault
 from lab.workbench import Route
-from pages.shared.frame import bench, literal, plot_text, query_default
+from pages.shared.frame import bench, literal, plot_text, query_default, serve
 from pages.shared.many import many
 
 EXAMPLES = (
@@ -330,4 +330,4 @@ def _neighbours(text: str, route: Route) -> None:
     )
 
 
-render()
+serve(render)
