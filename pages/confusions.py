@@ -151,7 +151,7 @@ def _matrix(names: list[str], counts: np.ndarray, rates: np.ndarray, options: di
             "min": 0,
             "max": float(values.max()),
             "dimension": 2,
-            "inRange": {"color": ["#f5d58a", "#e69f00", "#d55e00", "#7a2d00"] if not options["all"] else ["#9ecae1", "#0072b2", "#08306b"]},
+            "inRange": {"color": _scale(options["all"])},
         },
         "series": [
             {
@@ -170,6 +170,13 @@ def _matrix(names: list[str], counts: np.ndarray, rates: np.ndarray, options: di
         on_select=_take_cell,
         alt="Confusion matrix; the Table view holds the same cells and answers to the arrow keys",
     )
+
+
+def _scale(all_answers: bool) -> list[str]:
+    """Few to many: towards dark ink on a light page, towards light on a dark one."""
+    if st.context.theme.type == "dark":
+        return ["#123a5a", "#0072b2", "#9ecae1"] if all_answers else ["#6b4410", "#b8730f", "#e69f00", "#ffe9a8"]
+    return ["#9ecae1", "#0072b2", "#08306b"] if all_answers else ["#f5d58a", "#e69f00", "#d55e00", "#7a2d00"]
 
 
 def _take_cell() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.cli.common import Bar, percent, print_json, workbench
 from lab.corpus.read import read_corpus
 from lab.evaluation.write import write_report
+from lab.files import check_output
 
 
 def add(commands) -> None:
@@ -26,6 +27,8 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.report:
+        check_output(options.report, folder=True)
     bench = workbench()
     reading = read_corpus(options.data)
     rows = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.corpus.rows import Row, corpus_sha256
-from lab.errors import InputError
+from lab.errors import ArtefactError, InputError
 from lab.router.router import Router
 from lab.text.encoder import Encoder
 from lab.use_cases.opening import REFERENCE, Opening, Progress
@@ -133,7 +133,12 @@ class Evaluating(Opening):
         index = self.corpus_index(router.encoder_name)
         primary, also = place_labels(router, index.rows, self.taxonomy)
         validation = np.asarray([side == "valid" for side in index.splits])
-        recipe = Recipe(**router.ours["recipe"])
+        try:
+            recipe = Recipe(**router.ours["recipe"])
+        except TypeError as error:
+            raise ArtefactError(
+                f"{router.folder.path}: the recipe in meta.json is of another version ({error}).", "Train the router again in this lab."
+            ) from None
         logits = compute(
             index.vectors, primary, also, fold_numbers(index.rows), validation, recipe, router.logits(index.vectors), progress=progress
         )
