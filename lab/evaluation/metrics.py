@@ -39,7 +39,7 @@ def expected_calibration_error(probability: np.ndarray, correct: np.ndarray, bin
 
 
 def summarise(logits: np.ndarray, primary: np.ndarray, domains: list[str], probability: np.ndarray, repeats: int = 1_000) -> dict[str, Any]:
-    """n, top1, top3, macro_f1, weighted_f1, ece with ``intervals``, and per_domain.
+    """n, top1, top3, top5, macro_f1, weighted_f1, ece with ``intervals``, and per_domain.
 
     ``probability`` (n,) is what is claimed for the top domain: calibrated, or the raw score of a router that has no calibration.
     macro_f1 averages over the domains that have support. Bootstrap over rows, seed 0.
@@ -61,6 +61,7 @@ def summarise(logits: np.ndarray, primary: np.ndarray, domains: list[str], proba
     low, high = bootstrap(n, figures, repeats)
     return {
         "n": n, "top1": float(right.mean()), "top3": float(right3.mean()), "macro_f1": float(f1[present].mean()),
+        "top5": float(top_k_hits(logits, primary, 5).mean()),
         "weighted_f1": float((f1 * support).sum() / n), "ece": expected_calibration_error(probability, right),
         "intervals": {
             "top1": list(wilson(int(right.sum()), n)), "top3": list(wilson(int(right3.sum()), n)),

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.corpus.rows import Row, corpus_sha256
 from lab.errors import InputError
+from lab.evaluation.curves import area_under_risk, length_group, multi_label, reliability
 from lab.evaluation.metrics import expected_calibration_error, slices, summarise
 from lab.router.calibrate import TARGETS
 from lab.router.head import GATEWAY_SCORE, sigmoid
@@ -50,7 +51,7 @@ def evaluate(
     """
     if len(rows) == 0:
         raise InputError("There are no rows to evaluate.", "Check that the data has usable rows, and rows on the chosen side of the split.")
-    placed, _ = place_labels(router, rows, taxonomy)
+    placed, also = place_labels(router, rows, taxonomy)
     kept = np.flatnonzero(placed >= 0)
     primary = placed[kept]
     unknown = dict(sorted(Counter(row.domain for row, one in zip(rows, placed, strict=True) if one < 0).items()))
@@ -73,6 +74,11 @@ def evaluate(
         "calibration": router.calibration.kind,
         "per_language": slices(logits, primary, [row.lang or detect(row.text) for row in chosen]),
         "per_part": slices(logits, primary, [row.part or "–" for row in chosen]),
+        "per_length": slices(logits, primary, [length_group(row.text) for row in chosen]),
+        "per_source": slices(logits, primary, [row.source or "–" for row in chosen]),
+        "multi_label": multi_label(sigmoid(logits), primary, also[kept]),
+        "reliability": {"raw_score": reliability(raw, right), "probability": reliability(claimed, right)},
+        "area_under_risk": area_under_risk(claimed, right),
         "gateway": _gateway(raw, sigmoid(logits), right),
         "abstain": [_abstain(router, target, claimed, right) for target in TARGETS],
         "unknown_labels": unknown,
