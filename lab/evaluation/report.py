@@ -64,11 +64,8 @@ def evaluate(
     claimed, right = router.claimed(logits), logits.argmax(1) == primary
     chosen = [rows[n] for n in kept]
     raw = sigmoid(logits).max(axis=1)
-    report = {
-        "bound_to": {
-            "router": router.name, "router_sha256": router.sha256, "data_sha256": corpus_sha256(rows), "encoder_id": encoder.id, "precision": encoder.precision,
-            "trained_on": {key: router.ours.get(key) for key in ("corpus_sha256", "split_sha256", "encoder_id")},
-        },
+    return {
+        "bound_to": _bound_to(router, rows, encoder),
         **summarise(logits, primary, router.domains, claimed),
         "ece_of_raw_score": expected_calibration_error(raw, right),
         "calibration": router.calibration.kind,
@@ -84,7 +81,14 @@ def evaluate(
         "unknown_labels": unknown,
         "rows_from_training": None if training_ids is None else sum(row.id in training_ids for row in chosen),
     }  # fmt: skip
-    return report
+
+
+def _bound_to(router: Router, rows: Sequence[Row], encoder: Encoder) -> dict[str, Any]:
+    """The hashes that the report holds for."""
+    return {
+        "router": router.name, "router_sha256": router.sha256, "data_sha256": corpus_sha256(rows), "encoder_id": encoder.id, "precision": encoder.precision,
+        "trained_on": {key: router.ours.get(key) for key in ("corpus_sha256", "split_sha256", "encoder_id")},
+    }  # fmt: skip
 
 
 def _gateway(top: np.ndarray, scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
