@@ -26,3 +26,7 @@ class EncoderError(LabError):
 
 class SettingsError(LabError):
     """A configuration file or environment variable cannot be used."""
+
+
+class AccessError(LabError):
+    """The person's role does not allow it."""

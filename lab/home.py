@@ -47,8 +47,9 @@ class Home:
         return self.state / "vectors.sqlite"
 
     @property
-    def selections(self) -> Path:
-        return self.state / "selections.jsonl"
+    def database(self) -> Path:
+        """Where SQLite lies when no other database is named."""
+        return self.state / "lab.sqlite"
 
     @property
     def projections(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.use_cases.curating import Curating
 from lab.use_cases.evaluating import Evaluating
 from lab.use_cases.mapping import Mapping
 from lab.use_cases.opening import REFERENCE, CorpusIndex, Opening, Progress
@@ -12,5 +13,5 @@ from lab.use_cases.training import Training
 __all__ = ["REFERENCE", "CorpusIndex", "Neighbour", "Opening", "Progress", "Route", "Workbench"]
 
 
-class Workbench(Routing, Evaluating, Probing, Mapping, Training):
+class Workbench(Routing, Evaluating, Probing, Mapping, Training, Curating):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from lab.corpus.read import read_corpus
 from lab.corpus.rows import Reading, Row
-from lab.curation.selections import Selections
+from lab.curation.intake import import_shipped
+from lab.database.connect import Database
 from lab.errors import EncoderError, InputError
 from lab.home import Home
 from lab.router.folder import WEIGHTS, stamp
@@ -80,8 +81,12 @@ class Opening:
         return read_frozen(self.home.corpus / "split.json")
 
     @cached_property
-    def selections(self) -> Selections:
-        return Selections(self.home.selections)
+    def database(self) -> Database:
+        """What people write. At the first start the shipped corpus is brought in."""
+        with self._lock:
+            database = Database(self.settings.database_url or self.home.database)
+            import_shipped(database, self.corpus.rows, self.frozen_split, Taxonomy.load(self.home.taxonomy))
+            return database
 
     # routers and encoders
 

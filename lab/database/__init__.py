@@ -1,0 +1,1 @@
+"""The database below everything that people write: schema, connection, migrations. No rule of the product."""
