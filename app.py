@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from lab.errors import LabError
+from pages.shared import people
 from pages.shared.frame import show_error
 
 
@@ -23,6 +24,8 @@ def main() -> None:
         }
     )
     try:
+        people.remember()
+        people.badge()
         navigation.run()
     except LabError as error:  # what a person can act on is a sentence; anything else is a bug and keeps its traceback
         show_error(error)

@@ -47,6 +47,15 @@ class Home:
         return self.state / "vectors.sqlite"
 
     @property
+    def live_taxonomy(self) -> Path:
+        """A copy of the newest taxonomy of the database, once it was changed: a cold process need not open the database for it."""
+        return self.state / "taxonomy.json"
+
+    @property
+    def live_backends(self) -> Path:
+        return self.state / "backends.yaml"
+
+    @property
     def database(self) -> Path:
         """Where SQLite lies when no other database is named."""
         return self.state / "lab.sqlite"

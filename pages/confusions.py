@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -11,6 +13,7 @@ from lab.evaluation.metrics import confusion
 from pages.shared.frame import bench, literal, serve
 from pages.shared.judged import Judged, binding, settings
 from pages.shared.many import to_csv
+from pages.shared.sending import send
 
 VIEWS = ("Matrix", "Table")
 HEIGHT = 600
@@ -248,14 +251,11 @@ def _prompts(judged: Judged, pairs: list[Pair]) -> None:
         },
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(f"Send {len(places)} to a queue", icon=":material/playlist_add:", type="primary"):
-            title = f"{p.router.name}: {wanted} → {given}"
-            made = bench().selections.add("matrix", title, [p.rows[n].id for n in places], st.context.url or "")
-            st.toast(f"{len(made.text_ids)} prompts are kept for the queue “from matrix”.", icon=":material/check:")
         st.download_button(
             "CSV", lambda: to_csv(frame), f"{wanted}-to-{given}.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
         st.caption("Most certain first. The address bar links to this cell.")
+    send("matrix", f"{p.router.name}: {wanted} → {given}", [p.rows[n].id for n in places], f"confusions?{urlencode(st.query_params.to_dict())}")
 
 
 serve(render)

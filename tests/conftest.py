@@ -79,3 +79,17 @@ def bench():
     from lab.workbench import Workbench
 
     return Workbench(Home.from_environment(), Settings())
+
+
+@pytest.fixture
+def own_database(tmp_path, monkeypatch):
+    """The app's workbench with a database of its own, the shipped corpus in it, and Anna at the screen: what a test writes is gone after it."""
+    from lab.curation.intake import import_shipped
+    from lab.database.connect import Database
+    from pages.shared.frame import bench
+
+    opened = Database(tmp_path / "lab.sqlite")
+    import_shipped(opened, bench().corpus.rows, bench().frozen_split, bench().taxonomy)
+    monkeypatch.setitem(bench().__dict__, "database", opened)
+    yield opened
+    opened.close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lab.corpus.read import read_corpus
 from lab.corpus.rows import Reading, Row
 from lab.curation.intake import import_shipped
+from lab.curation.taxonomy_store import mirror
 from lab.database.connect import Database
 from lab.errors import EncoderError, InputError
 from lab.home import Home
@@ -51,14 +54,28 @@ class Opening:
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._indexes: dict[str, CorpusIndex] = {}
         self._predictions = {}
+        self._files: dict[Path, tuple[Any, Any]] = {}
 
-    @cached_property
+    @property
     def taxonomy(self) -> Taxonomy:
-        return Taxonomy.load(self.home.taxonomy)
+        """The shipped one, or the newest that a maintainer has made of it."""
+        return self._newest(self.home.live_taxonomy, self.home.taxonomy, Taxonomy.load)
 
-    @cached_property
+    @property
     def backends(self) -> Backends:
-        return Backends.load(self.home.backends)
+        return self._newest(self.home.live_backends, self.home.backends, Backends.load)
+
+    def _newest(self, live: Path, shipped: Path, load: Callable[[Path], Any]) -> Any:
+        """What is in ``live``, else in ``shipped``; read again when the file changes."""
+        try:
+            path, read = live, os.stat(live)
+        except FileNotFoundError:
+            path, read = shipped, None
+        key = (path, read and (read.st_mtime_ns, read.st_size, read.st_ino))
+        known = self._files.get(shipped)
+        if known is None or known[0] != key:
+            known = self._files[shipped] = (key, load(path))
+        return known[1]
 
     @cached_property
     def vectors(self) -> VectorCache:
@@ -86,6 +103,8 @@ class Opening:
         with self._lock:
             database = Database(self.settings.database_url or self.home.database)
             import_shipped(database, self.corpus.rows, self.frozen_split, Taxonomy.load(self.home.taxonomy))
+            with database.read() as connection:
+                mirror(connection, self.home.live_taxonomy, self.home.live_backends)
             return database
 
     # routers and encoders

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.evaluation.points import WRONG, categories
-from pages.shared.frame import bench, literal, plot_text
+from pages.shared.frame import plot_text
 from pages.shared.many import to_csv
 from pages.shared.map_chart import style, styles_of_domains
+from pages.shared.sending import send
 
 ALL = "all"
 """The area that means: everything found."""
@@ -44,12 +45,8 @@ def tray(table: pd.DataFrame, found: np.ndarray, selected: np.ndarray, searched:
             st.button(everything, icon=":material/select_all:", on_click=_set_area, args=(ALL,), disabled=not found.any())
             st.button("Clear", icon=":material/deselect:", on_click=_set_area, args=("",), disabled=not st.session_state.area)
             title = _title(table[selected]) if count else ""
-            if st.button("Send to queue", type="primary", icon=":material/send:", disabled=not count):
-                made = bench().selections.add(
-                    "map", title, table.loc[selected, "id"].tolist(), f"map?{urlencode(st.query_params.to_dict())}"
-                )
-                st.session_state.map_sent = (made.id, made.title, len(made.text_ids), st.session_state.area)
-        _confirm()
+        if count:
+            send("map", title, table.loc[selected, "id"].tolist(), f"map?{urlencode(st.query_params.to_dict())}")
         if count:
             _what(table[selected], table)
 
@@ -58,15 +55,6 @@ def _set_area(area: str) -> None:
     """Also starts the chart anew, because a drawn brush can only be taken off by the browser."""
     st.session_state.area = area
     st.session_state.map_round += 1
-
-
-def _confirm() -> None:
-    sent = st.session_state.get("map_sent")
-    if sent and sent[3] == st.session_state.area:
-        st.success(
-            literal(f"{sent[2]:,} prompts are in the queue “from map” as “{sent[1]}” (selection {sent[0]})."),
-            icon=":material/check_circle:",
-        )
 
 
 def _title(picked: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from lab.curation.selections import Selections
+from lab.curation import selections
 
 APP = str(Path(__file__).parents[2] / "app.py")
 BOX = "1.00,0.50,3.00,0.50,3.00,2.00,1.00,2.00"
@@ -88,18 +88,17 @@ def test_a_link_restores_level_filters_and_area_and_the_tray_counts():
     assert {"Nearest domain", "Cosine"} <= set(domains.dataframe[0].value.columns)
 
 
-def test_the_selection_survives_a_recolour_and_is_sent_to_the_queue(tmp_path, monkeypatch):
-    from pages.shared.frame import bench
-
+def test_the_selection_survives_a_recolour_and_is_sent_to_the_queue(own_database):
     app = opened(area=BOX)
-    monkeypatch.setattr(bench(), "selections", Selections(tmp_path / "selections.jsonl"))
+    app.session_state["person_name"] = "Anna"
     before = next(line for line in shown(app).split("\n") if "prompts selected" in line)
     app.selectbox(key="colour").set_value("Margin").run()
     assert before in shown(app)
-    next(button for button in app.button if button.label == "Send to queue").click().run()
+    next(button for button in app.button if button.label.startswith("Send ")).click().run()
     assert not app.exception
     assert "in the queue" in shown(app)
-    sent = bench().selections.all()[-1]
+    with own_database.read() as connection:
+        sent = selections.everything(connection)[-1]
     assert sent.origin == "map" and f"**{len(sent.text_ids):,} prompts selected**" == before and "area=" in sent.link
 
 

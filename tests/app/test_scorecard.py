@@ -82,13 +82,14 @@ def test_both_views_of_confusions_open_for_32_and_47_domains(router, view):
     assert not app.exception
 
 
-def test_sending_to_a_queue_keeps_the_prompts(tmp_path, monkeypatch):
-    from lab.curation.selections import Selections
-    from pages.shared.frame import bench
+def test_sending_to_a_queue_asks_for_a_name_and_keeps_the_prompts(own_database):
+    from lab.curation import selections
 
     app = opened("confusions")
-    monkeypatch.setitem(bench().__dict__, "selections", Selections(tmp_path / "s.jsonl"))
     next(button for button in app.button if button.label.startswith("Send ")).click().run()
+    app.text_input(key="person_typed").set_value("Anna")
+    next(button for button in app.button if button.label == "Start").click().run()
     assert not app.exception
-    kept = Selections(tmp_path / "s.jsonl").all()
-    assert len(kept) == 1 and len(kept[0].text_ids) == len(app.dataframe[-1].value)
+    with own_database.read() as connection:
+        (kept,) = selections.everything(connection)
+    assert kept.who == "Anna" and len(kept.text_ids) == len(app.dataframe[-1].value)

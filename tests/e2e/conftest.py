@@ -45,15 +45,25 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
 
 
+def own_home(folder: Path) -> dict[str, str]:
+    """An environment whose state folder is ``folder``: its own database, the prepared encoder and vectors of the project."""
+    prepared = Path(os.environ.get("ROUTER_LAB_HOME") or PROJECT / ".router-lab").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("encoders", "vectors.sqlite", "projections", "out-of-fold"):
+        if (prepared / name).exists() and not (folder / name).exists():
+            (folder / name).symlink_to(prepared / name)
+    return os.environ | {"ROUTER_LAB_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+
+
 @contextmanager
-def running():
-    """The address of an app of its own, started as `make run` starts it, on a free port."""
+def running(**settings: str):
+    """The address of an app of its own, started as `make run` starts it, on a free port, with an empty database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=log, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen(command, cwd=PROJECT, env=own_home(Path(home)) | settings, stdout=log, stderr=subprocess.STDOUT)
         try:
             for _ in range(120):
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -65,7 +66,9 @@ def test_a_lasso_fills_the_tray_survives_a_recolour_is_sent_and_linked(visit):
     page.get_by_role("option", name="Right or wrong").click()
     tab.settled()
     expect(selected(page)).to_have_text(count)
-    page.get_by_role("button", name="Send to queue").click()
+    page.get_by_role("button", name=re.compile("^Send ")).click()
+    page.get_by_label("Your name").fill("Anna")
+    page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("are in the queue")).to_be_visible()
     second = visit()
     other = opened(second, page.url.removeprefix(tab.base))
