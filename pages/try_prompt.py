@@ -9,6 +9,7 @@ import streamlit as st
 from lab.router.calibrate import TARGETS
 from lab.text.prepare import fault
 from lab.workbench import Route
+from pages.shared.fix import fix
 from pages.shared.frame import bench, literal, plot_text, query_default, serve
 from pages.shared.many import many
 
@@ -50,7 +51,7 @@ def _one(router: str, other: str | None, k: int, target: float, guard: bool) -> 
     columns = st.columns(2 if other else [3, 2], gap="large")
     for column, route in zip(columns, routes, strict=False):
         with column:
-            _verdict(route, alone=other is None)
+            _verdict(route, alone=other is None, text=text)
             st.plotly_chart(
                 bars(route), width="stretch", config={"displayModeBar": False}, key=f"bars-{route.router}", alt=_in_words(route)
             )
@@ -139,7 +140,7 @@ def _notes(text: str, route: Route) -> None:
         st.caption(":material/content_cut: Over 1 000 characters the gateway routes the first and the last 256. So does the lab.")
 
 
-def _verdict(route: Route, alone: bool) -> None:
+def _verdict(route: Route, alone: bool, text: str) -> None:
     if not alone:
         st.caption(f"Router {literal(route.router)}")
     top, score, probability = route.domains[0]
@@ -150,6 +151,7 @@ def _verdict(route: Route, alone: bool) -> None:
             st.badge("accepts", icon=":material/check_circle:", color="blue")
         else:
             st.badge("abstains", icon=":material/front_hand:", color="orange")
+        fix(text, route)
     backend = route.backend or route.would_be_backend
     verb = "Answered by" if answered else "Would be answered by"
     place = f"{verb} **{literal(backend)}**" if backend else "No backend is mapped to this domain"

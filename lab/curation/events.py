@@ -219,6 +219,27 @@ def of_batch(connection: sa.Connection, batch_id: str) -> list[Event]:
     return [event_of(row) for row in connection.execute(sa.select(events).where(events.c.batch_id == batch_id).order_by(events.c.id))]
 
 
+def count_changes(connection: sa.Connection, after_event: int) -> int:
+    """Changed labels since an event."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(events).where(events.c.id > after_event, events.c.changed)) or 0
+
+
+def deciders(connection: sa.Connection) -> dict[str, set[str]]:
+    """Prompt → the people who decided it, one by one or in bulk. Skips and undone decisions count as nothing; imports neither."""
+    undo = events.alias("undo")
+    undone = sa.exists().where(undo.c.undoes == events.c.id)
+    wanted = events.c.action.in_(("label", "keep", "also", "not_routable", "flag", "bulk"))
+    out: dict[str, set[str]] = {}
+    for row in connection.execute(sa.select(events.c.prompt_id, events.c.who).where(wanted, sa.not_(undone)).distinct()):
+        out.setdefault(row.prompt_id, set()).add(row.who)
+    return out
+
+
+def decided_in(connection: sa.Connection, queue: str) -> set[str]:
+    """Prompts that somebody decided in this queue."""
+    return set(connection.scalars(sa.select(events.c.prompt_id).where(events.c.queue == queue, events.c.action.in_(DECIDING)).distinct()))
+
+
 def newest(connection: sa.Connection) -> int:
     """The id of the newest event; 0 if there is none. It names a revision of the curation set."""
     return connection.scalar(sa.select(sa.func.max(events.c.id))) or 0

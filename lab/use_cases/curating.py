@@ -85,6 +85,11 @@ class Curating(People):
             known, states = prompts.get(connection, ids), prompts.states(connection, ids)
         return {one: (known[one], states[one]) for one in known}
 
+    def known(self, text: str) -> tuple[Prompt, State] | None:
+        """The prompt of the curation set with this text."""
+        one = text_id(text)
+        return self.state([one]).get(one)
+
     def history(self, prompt_id: str) -> list[Event]:
         with self.database.read() as connection:
             return log.history(connection, prompt_id)

@@ -54,6 +54,7 @@ class Opening:
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._indexes: dict[str, CorpusIndex] = {}
         self._predictions = {}
+        self._live: dict[str, tuple[Any, Any]] = {}
         self._files: dict[Path, tuple[Any, Any]] = {}
 
     @property

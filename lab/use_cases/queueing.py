@@ -1,0 +1,254 @@
+"""Queues built from what the routers say, and what the desk shows of each item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lab.corpus.rows import Row
+from lab.curation import events as log
+from lab.curation import prompts, queue_store, queues, selections
+from lab.curation.material import Material, OtherVersion, Unlike
+from lab.curation.queues import CATALOGUE
+from lab.curation.state import Actor, Item, Prompt, State
+from lab.errors import InputError
+from lab.router.head import sigmoid
+from lab.evaluation.out_of_fold import UNKNOWN
+from lab.router.router import Router
+from lab.use_cases.curating import Curating
+from lab.use_cases.evaluating import Evaluating
+from lab.use_cases.opening import REFERENCE, Progress
+from lab.use_cases.probing import Probing
+
+GIVEN = ("from-matrix", "from-map", "from-try")
+CANDIDATES = 9
+
+
+@dataclass(frozen=True)
+class QueueInfo:
+    """``left`` undecided of ``count``; never built: ``built_at_utc`` is empty. ``stale``: labels changed since it was built."""
+
+    name: str
+    title: str
+    description: str
+    order: str
+    blind: bool
+    count: int = 0
+    left: int = 0
+    built_at_utc: str = ""
+    built_by: str = ""
+    stale: int = 0
+    note: str = ""
+    bound_to: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class DeskItem:
+    """What the desk shows of one item. ``candidates``: nine (domain, probability or None), most likely first; alphabetical where blind."""
+
+    prompt: Prompt
+    state: State
+    item: Item
+    candidates: list[tuple[str, float | None]]
+
+
+@dataclass(frozen=True)
+class LiveIndex:
+    """Every prompt of the curation set with its reference vector (n, D)."""
+
+    prompts: list[Prompt]
+    states: list[State]
+    vectors: np.ndarray
+    place: dict[str, int]
+
+
+class Queueing(Curating, Evaluating, Probing):
+    """A part of :class:`lab.workbench.Workbench`."""
+
+    def queues(self) -> list[QueueInfo]:
+        """All of them in the order of the page, built or not."""
+        with self.database.read() as connection:
+            built = queue_store.all_built(connection)
+            after = {one.after_event for one in built.values()}
+            newer = {event: log.count_changes(connection, event) for event in after}
+        return [self._info(name, built.get(name), newer) for name in CATALOGUE]
+
+    def _info(self, name: str, built: queue_store.Built | None, newer: Mapping[int, int]) -> QueueInfo:
+        queue = CATALOGUE[name]
+        info = QueueInfo(name, queue.title, queue.description, queue.order, queue.blind)
+        if built is None:
+            return info
+        stale = 0 if name in GIVEN else newer[built.after_event]
+        return replace(
+            info, count=built.count, left=built.left, built_at_utc=built.built_at_utc, built_by=built.built_by, stale=stale, note=built.note, bound_to=built.bound_to
+        )  # fmt: skip
+
+    def next_queue(self, other_than: str = "") -> QueueInfo | None:
+        """The fullest of the queues that somebody can work on now, in the order of the page."""
+        return next((one for one in self.queues() if one.left and one.name != other_than), None)
+
+    def build_queue(self, actor: Actor, name: str, router: str | None = None, progress: Progress | None = None) -> QueueInfo:
+        """Made anew from the labels as they are now. InputError for an unknown name or where something is missing."""
+        self.require(actor, "curator")
+        if name not in CATALOGUE:
+            raise InputError(f"There is no queue '{name}'.", f"Choose one of: {', '.join(CATALOGUE)}.")
+        with self.database.read() as connection:
+            after = log.newest(connection)
+            audited = log.decided_in(connection, name)
+        material = self._material(self.router(router), name, progress)
+        if progress:
+            progress(f"build “{CATALOGUE[name].title}”", 1, 2)
+        found = queues.build(name, material)
+        items = [one for one in found.items if one.prompt_id not in audited] if CATALOGUE[name].blind else found.items
+        bound_to = {"router": material.router, "prompts": len(material.ids), "after_event": after}
+        with self.database.write() as connection:
+            queue_store.replace(connection, name, items, actor.name, after, bound_to, found.note)
+        return next(one for one in self.queues() if one.name == name)
+
+    def live_index(self, encoder_name: str, progress: Progress | None = None) -> LiveIndex:
+        """Labels as they are now; vectors from the cache, new prompts encoded."""
+        encoder = self.encoder(encoder_name, REFERENCE if self.settings.precision != "torch" else "torch")
+        with self.database.read() as connection:
+            key = (encoder.id, log.newest(connection))
+        with self._lock:
+            known = self._live.get(encoder.id)
+            if known is not None and known[0] == key:
+                return known[1]
+            with self.database.read() as connection:
+                pairs = prompts.everything(connection)
+            listed = [prompt for prompt, _ in pairs]
+            place = {prompt.id: n for n, prompt in enumerate(listed)}
+            if known is not None and list(place) == list(known[1].place):
+                vectors = known[1].vectors
+            else:
+                report = (lambda done, of: progress("encode new prompts", done, of)) if progress else None
+                vectors = self.vectors.encode(encoder, [prompt.text for prompt in listed], report)
+            index = LiveIndex(listed, [state for _, state in pairs], vectors, place)
+            self._live[encoder.id] = (key, index)
+            return index
+
+    def _material(self, router: Router, name: str, progress: Progress | None) -> Material:
+        index = self.live_index(router.encoder_name, progress)
+        routable = [n for n, state in enumerate(index.states) if state.routable]
+        listed, states, vectors = [index.prompts[n] for n in routable], [index.states[n] for n in routable], index.vectors[routable]
+        domains = [self.taxonomy.canonical(domain) for domain in router.domains]
+        place = {domain: n for n, domain in enumerate(domains)}
+        primary = np.asarray([place.get(state.domain or "", UNKNOWN) for state in states], dtype=np.int64)
+        also = np.zeros((len(states), len(domains)), dtype=np.uint8)
+        for n, state in enumerate(states):
+            also[n, [place[one] for one in state.also if one in place]] = 1
+        probabilities, fair = self.fair_probabilities(router, listed, vectors, progress)
+        with self.database.read() as connection:
+            deciders = log.deciders(connection)
+            given = self._given(connection, name)
+        other = self._other_version(router, listed, vectors, progress) if name == "versions-disagree" else None
+        unlike = self._unlike(router, listed, vectors) if name in ("out-of-domain", "from-traffic") else None
+        return Material(
+            [one.id for one in listed], [one.text for one in listed], vectors, domains, probabilities, fair, primary, also,
+            [one.split for one in listed], f"Router {router.name}", [frozenset(deciders.get(one.id, ())) for one in listed],
+            np.asarray([state.flagged for state in states]), other, unlike, given=given,
+        )  # fmt: skip
+
+    def _given(self, connection, name: str) -> dict[str, dict[str, str]]:
+        """Prompts of a selection that still wait, with the title of the selection."""
+        if name not in GIVEN:
+            return {}
+        waiting = {item.prompt_id for item in queue_store.items(connection, name)}
+        origin = name.removeprefix("from-")
+        sent = [one for one in selections.everything(connection) if one.origin == origin]
+        return {name: {text_id: f"“{one.title}” by {one.who}" for one in sent for text_id in one.text_ids if text_id in waiting}}
+
+    def fair_probabilities(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(n, N) calibrated probabilities and (n,) bool: by a router that has not learnt from the prompt.
+
+        Out-of-fold for prompts of the shipped corpus; live for prompts that came later or stood on the test side.
+        """
+        predictions = self.out_of_fold(router, progress)
+        known = {row.id: n for n, row in enumerate(predictions.rows)}
+        rows = np.asarray([known.get(one.id, UNKNOWN) for one in listed])
+        logits, fair = np.zeros((len(listed), len(router.domains)), np.float32), np.ones(len(listed), dtype=bool)
+        logits[rows >= 0] = predictions.logits[rows[rows >= 0]]
+        fair[rows >= 0] = predictions.kind == "out-of-fold"
+        new = np.flatnonzero(rows < 0)
+        if len(new):
+            logits[new] = self.live_logits(router, [listed[n].text for n in new], vectors[new])
+        probabilities = router.calibration.probabilities(logits)
+        return (sigmoid(logits) if probabilities is None else probabilities), fair
+
+    def live_logits(self, router: Router, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+        return router.logits(vectors)
+
+    def _other_version(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray, progress: Progress | None) -> OtherVersion | None:
+        names = [name for name in self.router_names() if name != router.name]
+        same = [name for name in names if self.router(name).encoder_name == router.encoder_name]
+        if not same:
+            return None
+        other = max((self.router(name) for name in same), key=lambda one: len(set(one.domains) & set(router.domains)))
+        probabilities, fair = self.fair_probabilities(other, listed, vectors, progress)
+        return OtherVersion(f"Router {other.name}", [self.taxonomy.canonical(domain) for domain in other.domains], probabilities, fair)
+
+    def _unlike(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray) -> Unlike:
+        """The detector is fitted on the shipped train side: its scores count on other prompts only."""
+        detector = self.ood_detector(router)
+        index = self.corpus_index(router.encoder_name)
+        valid = [n for n, side in enumerate(index.splits) if side == "valid"]
+        fresh = np.asarray([self.frozen_split.get(one.id) != "train" for one in listed])
+        scores = np.full(len(listed), -np.inf)
+        scores[fresh] = detector.score(vectors[fresh])
+        return Unlike(scores, detector.threshold, detector.score(index.vectors[valid]), np.ones(len(listed), dtype=bool))
+
+    # the desk
+
+    def desk_items(self, actor: Actor, session: str, queue: str, n: int, router: str | None = None) -> list[DeskItem]:
+        """Items for one desk (:meth:`take`) with their candidates."""
+        taken = self.take(actor, session, queue, n)
+        return self._shown(taken, queue in queue_store.BLIND, self.router(router))
+
+    def show_item(self, prompt_id: str, router: str | None = None) -> DeskItem | None:
+        """One prompt as the desk would show it, from no queue: a link, a conflict."""
+        known = self.state([prompt_id]).get(prompt_id)
+        return self._shown([(*known, Item(prompt_id, 0.0, "Opened by hand."))], False, self.router(router))[0] if known else None
+
+    def _shown(self, taken: Sequence[tuple[Prompt, State, Item]], blind: bool, router: Router) -> list[DeskItem]:
+        if not taken:
+            return []
+        index = self.live_index(router.encoder_name)
+        listed = [prompt for prompt, _, _ in taken]
+        probabilities, _ = self.fair_probabilities(router, listed, index.vectors[[index.place[one.id] for one in listed]])
+        out = []
+        for (prompt, state, item), values in zip(taken, probabilities, strict=True):
+            ranked = self._ranked(router, values)[: CANDIDATES - blind]
+            if blind:  # nothing may lead: no order, no figure, and the label is among them without a mark
+                names = sorted({domain for domain, _ in ranked} | ({state.domain} if state.domain else set()))
+                out.append(DeskItem(prompt, state, item, [(domain, None) for domain in names[:CANDIDATES]]))
+            else:
+                out.append(DeskItem(prompt, state, item, ranked))
+        return out
+
+    def _ranked(self, router: Router, values: np.ndarray) -> list[tuple[str, float | None]]:
+        names = [self.taxonomy.canonical(domain) for domain in router.domains]
+        order = np.argsort(-values, kind="stable")
+        return [(names[n], float(values[n])) for n in order if names[n] in self.taxonomy.by_name]
+
+    def desk_neighbours(self, prompt_id: str, k: int = 20, router: str | None = None) -> list[tuple[Prompt, State, float]]:
+        """The k prompts of the curation set most like this one, with their labels now and the cosine."""
+        index = self.live_index(self.router(router).encoder_name)
+        if prompt_id not in index.place:
+            raise InputError("The prompt is not in the curation set.", "Reload the page.")
+        own = index.place[prompt_id]
+        cosine = index.vectors @ index.vectors[own]
+        cosine[own] = -np.inf
+        best = np.argpartition(-cosine, min(k, len(cosine) - 1))[:k]
+        return [(index.prompts[n], index.states[n], float(cosine[n])) for n in best[np.argsort(-cosine[best], kind="stable")] if n != own]
+
+    def corpus_now(self) -> list[Row]:
+        """Labelled, routable prompts as rows, with the side of the split they were given."""
+        with self.database.read() as connection:
+            pairs = prompts.everything(connection, labelled=True)
+        return [
+            Row(one.text, state.domain or "", state.also, one.language, one.part, one.source, one.licence, one.split) for one, state in pairs
+        ]
+
