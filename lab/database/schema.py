@@ -177,3 +177,53 @@ taxonomies = sa.Table(
     _text("backends", None),
     sa.Column("batch_id", sa.String(32), sa.ForeignKey("batches.id")),
 )
+
+jobs = sa.Table(  # work of a process of its own; closed vocabulary of states, a beat that counts up while it lives
+    "jobs",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    _text("kind", None),
+    _text("params", "{}"),
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    _text("created_at_utc", None),
+    _text("who", None),
+    sa.Column("verified", sa.Boolean, nullable=False),
+    sa.Column("started_at_utc", sa.Text),
+    sa.Column("finished_at_utc", sa.Text),
+    _text("worker"),
+    sa.Column("beat", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancel", sa.Boolean, nullable=False, server_default=sa.false()),
+    _text("stage"),
+    sa.Column("done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("total", sa.Integer, nullable=False, server_default="0"),
+    _text("result", "{}"),
+    _text("error"),
+)
+
+job_log = sa.Table(  # lines and points of curves, in order
+    "job_log",
+    METADATA,
+    sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    _text("at_utc", None),
+    _text("kind", None),
+    _text("value", None),
+)
+
+promotions = sa.Table(  # append-only; the last row of a kind says which version serves
+    "promotions",
+    METADATA,
+    sa.Column("id", KEY, primary_key=True, autoincrement=True),
+    _text("at_utc", None),
+    _text("who", None),
+    sa.Column("verified", sa.Boolean, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("version", sa.String(80), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # 1, 2, 3 … of the kind: two people cannot take the same step
+    _text("replaced"),
+    _text("action", None),
+    _text("verdict", "{}"),
+    _text("reason"),
+    sa.UniqueConstraint("kind", "number"),
+    sqlite_autoincrement=True,
+)
