@@ -68,7 +68,10 @@ def apply(database: Database, actor: Actor, kind: str, title: str, changes: Sequ
 
 
 def revert(database: Database, actor: Actor, batch_id: str) -> BatchResult:
-    """Take back what the batch changed, where nobody has changed it since. A revert can be reverted. InputError if it was done already."""
+    """Take back what the batch changed, where nobody has changed it since. Prompts it brought stay, without a label.
+
+    A revert can be reverted. InputError if it was done already.
+    """
     with database.write() as connection:
         return revert_in(connection, actor, batch_id)
 
@@ -79,8 +82,8 @@ def revert_in(connection: sa.Connection, actor: Actor, batch_id: str) -> BatchRe
         raise InputError(f"The batch “{batch.title}” is reverted already.", "Revert the revert to have it again.")
     undone = [event for event in log.of_batch(connection, batch_id) if event.before != event.after]
     changes = [Change(event.prompt_id, event.after, event.before, f"revert of “{batch.title}”", event.id) for event in undone]
-    if batch.kind == "import" and any(event.before.domain is None for event in undone):
-        raise InputError("An import that brought new prompts cannot be reverted: decisions may stand on them.", "Mark the prompts as not routable instead.")
+    if batch.who == "Router Lab":
+        raise InputError("The shipped corpus is what everything else starts from.", "Revert what people have made of it instead.")
     new = add(connection, actor, "revert", f"Revert: {batch.title}", len(changes), reverts=batch_id)
     applied, stale = log.apply(connection, actor, new, "revert", changes)
     set_count(connection, new, applied)

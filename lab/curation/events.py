@@ -12,7 +12,7 @@ from lab.curation import conflicts, queue_store
 from lab.curation.prompts import chunks, state_of
 from lab.curation.state import DECIDING, Actor, Event, Outcome, State, Write
 from lab.database.connect import Database, now
-from lab.database.schema import events, labels
+from lab.database.schema import batches, events, labels, prompts
 from lab.files import canonical
 
 
@@ -91,11 +91,13 @@ def _append(connection: sa.Connection, actor: Actor, write: Write, before: State
     return Outcome(write.session, write.seq, "stored", event_id=event_id, state=after)
 
 
-def apply(connection: sa.Connection, actor: Actor, batch_id: str, action: str, changes: Sequence[Change], queue: str = "") -> tuple[int, int]:
+def apply(
+    connection: sa.Connection, actor: Actor, batch_id: str, action: str, changes: Sequence[Change], queue: str = "", first_seq: int = 0
+) -> tuple[int, int]:
     """The changes of one batch: (applied, in conflict). Those whose label has changed since go to the conflict list."""
     state = _locked(connection, [one.prompt_id for one in changes])
     rows, stale = [], 0
-    for seq, one in enumerate(changes):
+    for seq, one in enumerate(changes, start=first_seq):
         found = state.get(one.prompt_id)
         if found is None or found != one.seen:
             write = Write(f"batch:{batch_id}", seq, one.prompt_id, action, one.seen, one.after, queue, one.reason)
@@ -238,6 +240,34 @@ def deciders(connection: sa.Connection) -> dict[str, set[str]]:
 def decided_in(connection: sa.Connection, queue: str) -> set[str]:
     """Prompts that somebody decided in this queue."""
     return set(connection.scalars(sa.select(events.c.prompt_id).where(events.c.queue == queue, events.c.action.in_(DECIDING)).distinct()))
+
+
+def undone(connection: sa.Connection) -> set[int]:
+    """Events whose newest undo stands."""
+    below = {row.id: row.undoes for row in connection.execute(sa.select(events.c.id, events.c.undoes).where(events.c.undoes.is_not(None)))}
+    out: set[int] = set()
+    for event_id in sorted(below, reverse=True):  # an undo that is undone itself undoes nothing
+        if event_id not in out:
+            out.add(below[event_id])
+    return out
+
+
+def states_at(connection: sa.Connection, event_id: int) -> dict[str, State]:
+    """The labels right after an event: prompts that came later are left out."""
+    last = sa.select(sa.func.max(events.c.id).label("id")).where(events.c.id <= event_id).group_by(events.c.prompt_id).subquery()
+    statement = sa.select(events.c.prompt_id, events.c.after).join(last, last.c.id == events.c.id)
+    return {row.prompt_id: load(row.after) for row in connection.execute(statement)}
+
+
+def end_of_shipped(connection: sa.Connection, who: str) -> int:
+    """The last event of the shipped corpus's import; 0 without one."""
+    shipped = sa.select(batches.c.id).where(batches.c.kind == "import", batches.c.who == who)
+    return connection.scalar(sa.select(sa.func.max(events.c.id)).where(events.c.batch_id.in_(shipped))) or 0
+
+
+def count_changes_of_split(connection: sa.Connection, split: str, after_event: int) -> int:
+    statement = sa.select(sa.func.count()).select_from(events.join(prompts, prompts.c.id == events.c.prompt_id))
+    return connection.scalar(statement.where(prompts.c.split == split, events.c.id > after_event, events.c.changed)) or 0
 
 
 def newest(connection: sa.Connection) -> int:

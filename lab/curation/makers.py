@@ -17,7 +17,7 @@ from lab.curation.votes import neighbour_vote
 from lab.errors import InputError
 from lab.evaluation.out_of_fold import UNKNOWN
 
-MOST = 3_000
+MOST = 2_000
 """Longest queue. A morning's work is a few hundred."""
 
 Say = Callable[[int], tuple[str, dict[str, Any]]]
@@ -169,7 +169,9 @@ def item(m: Material, row: int, score: float, suggestion: str | None, reason: st
 
 
 def _label(m: Material, row: int) -> str:
-    return "It has no label yet." if m.primary[row] == UNKNOWN else f"The label is {m.name(m.primary[row])}."
+    if m.primary[row] != UNKNOWN:
+        return f"The label is {m.name(m.primary[row])}."
+    return "Its label is no domain of this router." if m.has_label[row] else "It has no label yet."
 
 
 def _columns(values: np.ndarray, columns: list[int], width: int) -> np.ndarray:

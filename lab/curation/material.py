@@ -37,6 +37,7 @@ class Unlike:
 class Material:
     """n prompts that some domain should answer ("not routable" ones are left out by the caller).
 
+    ``labelled`` (n,) bool: there is a label, which the router may lack; by default where ``primary`` is known.
     ``vectors`` (n, D) of unit length; ``domains`` N names; ``probabilities`` (n, N) calibrated; ``out_of_sample`` (n,) bool: the router
     was not trained on the row; ``primary`` (n,) class id or UNKNOWN (no label yet); ``also`` (n, N) 0/1. ``decided_by``: the people
     who decided each prompt, import not counted. ``pairs``: near-duplicates, made when missing. ``given``: queue name → prompt id →
@@ -59,6 +60,7 @@ class Material:
     unlike: Unlike | None = None
     pairs: Sequence[tuple[int, int, float]] | None = None
     given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    labelled: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, shape = len(self.ids), (len(self.ids), len(self.domains))
@@ -67,7 +69,7 @@ class Material:
             "also": self.also.shape == shape, "out_of_sample": self.out_of_sample.shape == (n,), "primary": self.primary.shape == (n,),
             "splits": len(self.splits) in (0, n), "decided_by": len(self.decided_by) in (0, n),
             "flagged": self.flagged is None or self.flagged.shape == (n,),
-            "other": self.other is None or self.other.probabilities.shape == (n, len(self.other.domains)),
+            "labelled": self.labelled is None or self.labelled.shape == (n,), "other": self.other is None or self.other.probabilities.shape == (n, len(self.other.domains)),
             "unlike": self.unlike is None or self.unlike.scores.shape == (n,),
         }  # fmt: skip
         wrong = [name for name, fits in have.items() if not fits]
@@ -80,6 +82,11 @@ class Material:
     def deciders(self) -> np.ndarray:
         """(n,) how many people decided each prompt."""
         return np.asarray([len(one) for one in self.decided_by], dtype=np.int64) if self.decided_by else np.zeros(len(self.ids), np.int64)
+
+    @cached_property
+    def has_label(self) -> np.ndarray:
+        """(n,) bool: a label, known to the router or not."""
+        return self.primary != UNKNOWN if self.labelled is None else self.labelled
 
     def name(self, domain: int) -> str | None:
         return None if domain == UNKNOWN else str(self.domains[int(domain)])

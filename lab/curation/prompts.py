@@ -37,6 +37,15 @@ def set_splits(connection: sa.Connection, splits: dict[str, str]) -> None:
         connection.execute(statement, [{"which": one, "side": side} for one, side in splits.items()])
 
 
+def splits(connection: sa.Connection) -> dict[str, str]:
+    """Text id → side of every prompt."""
+    return {row.id: row.split for row in connection.execute(sa.select(prompts.c.id, prompts.c.split))}
+
+
+def count_split(connection: sa.Connection, split: str) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(prompts).where(prompts.c.split == split)) or 0
+
+
 def count(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(prompts)) or 0
 

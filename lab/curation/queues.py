@@ -14,7 +14,8 @@ from lab.curation.order import diverse_order
 from lab.errors import InputError
 from lab.evaluation.out_of_fold import UNKNOWN
 
-FROM_MATRIX, FROM_MAP, FROM_TRY, FROM_TRAFFIC, AUDIT, SECOND = "from-matrix", "from-map", "from-try", "from-traffic", "audit", "second-opinions"
+FROM_MATRIX, FROM_MAP, FROM_TRY, FROM_TRAFFIC = "from-matrix", "from-map", "from-try", "from-traffic"
+AUDIT, SECOND = "audit", "second-opinions"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def given(name: str) -> Callable[[Material, int, int], Found]:
 
 def traffic(m: Material, most: int = makers.MOST, seed: int = 0) -> Found:
     """Prompts without a label, by how unsure the router is and how new they are to it."""
-    new = (m.primary == UNKNOWN) & (m.deciders == 0)
+    new = ~m.has_label & (m.deciders == 0)
     doubt.check_out_of_sample(m.out_of_sample, new)
     rows = np.flatnonzero(new)
     unlike, reference = (None, None) if m.unlike is None else (m.unlike.scores[rows], m.unlike.reference)
@@ -85,7 +86,7 @@ def traffic(m: Material, most: int = makers.MOST, seed: int = 0) -> Found:
 
 def audit(m: Material, most: int = makers.MOST, seed: int = 0) -> Found:
     """Of the prompts that people decided; of all labelled ones while nobody has decided any."""
-    eligible = m.deciders > 0 if m.deciders.any() else m.primary != UNKNOWN
+    eligible = m.deciders > 0 if m.deciders.any() else m.has_label
     score = doubt.drawn(m.ids, eligible, seed)
     reason = f"Drawn at random, one in {round(1 / doubt.SAMPLE)}, to measure how good the labels are."
     return _drawn(m, score, most, lambda row: reason)
@@ -123,7 +124,7 @@ CATALOGUE: dict[str, Queue] = {
               f"Least familiar first; {_APART}.", makers.out_of_domain),
         Queue(FROM_MATRIX, "From matrix", "Prompts sent from Confusions.", f"Least likely label first; {_APART}.", given(FROM_MATRIX)),
         Queue(FROM_MAP, "From map", "Prompts sent from the map.", f"Least likely label first; {_APART}.", given(FROM_MAP)),
-        Queue(FROM_TRY, "From try", "Prompts sent from Try a prompt.", f"Least likely label first; {_APART}.", given(FROM_TRY)),
+        Queue(FROM_TRY, "From Try a prompt", "Prompts sent from Try a prompt.", f"Least likely label first; {_APART}.", given(FROM_TRY)),
         Queue(FROM_TRAFFIC, "From traffic", "Prompts from gateway logs that have no label yet.",
               f"Where the router is unsure and the prompt is new to it first; {_APART}.", traffic),
         Queue(AUDIT, "Audit", f"{percent(doubt.SAMPLE)} of the decided prompts, drawn at random, without a suggestion.", "Random.", audit, True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ SPARE = 12
 SIMILAR = 0.7
 """Texts are compared above this cosine; the least similar near-duplicates of the shipped corpus are at 0.84."""
 BLOCK = 128
+PART = 16
+"""One column in so many gives the bound below which no neighbour lies."""
 
 
 @dataclass(frozen=True)
@@ -36,33 +38,38 @@ def neighbour_vote(
     """
     labelled = np.flatnonzero(primary != UNKNOWN)
     matrix = vectors if len(labelled) == len(vectors) else vectors[labelled]
-    place = np.full(len(vectors), -1)
-    place[labelled] = np.arange(len(labelled))
     shares = np.zeros((len(rows), domains), np.float32)
     counts = np.zeros((len(rows), domains), np.int16)
-    found = min(k + SPARE, len(labelled))
-    for start in range(0, len(rows) if found else 0, block):
+    for start in range(0, len(rows) if len(labelled) else 0, block):
         own = rows[start : start + block]
         cosine = vectors[own] @ matrix.T
-        here = np.arange(len(own))
-        cosine[here[place[own] >= 0], place[own][place[own] >= 0]] = -2.0
-        near = np.argpartition(-cosine, found - 1, axis=1)[:, :found]
-        value = np.take_along_axis(cosine, near, axis=1)
-        order = np.argsort(-value, axis=1, kind="stable")
-        near, value = labelled[np.take_along_axis(near, order, axis=1)], np.take_along_axis(value, order, axis=1)
-        votes = (value > -1.5) & ~_near_duplicates(own, near, value, texts)
-        votes &= votes.cumsum(axis=1) <= k
-        at, column = np.nonzero(votes)
-        np.add.at(shares, (start + at, primary[near[at, column]]), np.maximum(value[at, column], 1e-3) ** 4)
-        np.add.at(counts, (start + at, primary[near[at, column]]), 1)
-    asked = counts.sum(axis=1)
-    return Vote(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), counts, asked)
+        for at, (columns, row) in enumerate(zip(_nearest(cosine, k + SPARE + 1), own, strict=True), start):
+            near, value = labelled[columns], cosine[at - start, columns]
+            near, value = near[near != row], value[near != row]
+            votes = np.flatnonzero(~_near_duplicates(int(row), near, value, texts))[:k]
+            np.add.at(shares, (at, primary[near[votes]]), np.maximum(value[votes], 1e-3) ** 4)
+            np.add.at(counts, (at, primary[near[votes]]), 1)
+    return Vote(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), counts, counts.sum(axis=1))
 
 
-def _near_duplicates(rows: np.ndarray, near: np.ndarray, cosine: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """(m, k) bool: the neighbour is a near-duplicate of the row, as lab.corpus.duplicates has it."""
-    out = np.zeros(near.shape, dtype=bool)
-    for at, column in zip(*np.nonzero(cosine >= SIMILAR), strict=True):
-        a, b = grams(fold(texts[rows[at]])), grams(fold(texts[near[at, column]]))
-        out[at, column] = len(a & b) >= THRESHOLD * len(a | b) - 1e-9
+def _nearest(cosine: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """For each row of (b, n) the columns of its ``most`` highest values, best first, then by number.
+
+    No row's value number ``most`` is below that among a part of its columns: what lies under that needs no sorting.
+    """
+    part = cosine[:, ::PART]
+    floor = np.partition(part, -most, axis=1)[:, -most] if part.shape[1] >= most else np.full(len(cosine), -np.inf)
+    for values, least in zip(cosine, floor, strict=True):
+        columns = np.flatnonzero(values >= least)
+        yield columns[np.argsort(-values[columns], kind="stable")[:most]]
+
+
+def _near_duplicates(row: int, near: np.ndarray, cosine: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """(k,) bool: the neighbour is a near-duplicate of the row, as lab.corpus.duplicates has it."""
+    out = np.zeros(len(near), dtype=bool)
+    similar = np.flatnonzero(cosine >= SIMILAR)
+    own = grams(fold(texts[row])) if len(similar) else frozenset()
+    for n in similar:
+        other = grams(fold(texts[near[n]]))
+        out[n] = len(own & other) >= THRESHOLD * len(own | other) - 1e-9
     return out

@@ -15,8 +15,8 @@ from lab.curation.material import Material, OtherVersion, Unlike
 from lab.curation.queues import CATALOGUE
 from lab.curation.state import Actor, Item, Prompt, State
 from lab.errors import InputError
-from lab.router.head import sigmoid
 from lab.evaluation.out_of_fold import UNKNOWN
+from lab.router.head import sigmoid
 from lab.router.router import Router
 from lab.use_cases.curating import Curating
 from lab.use_cases.evaluating import Evaluating

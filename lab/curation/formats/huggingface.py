@@ -15,6 +15,7 @@ from typing import Any
 from lab.curation.formats import parquet_file
 from lab.curation.formats.labelled import Labelled
 from lab.curation.formats.records import SPLITS
+from lab.errors import InputError
 
 NAMES = {"train": "train", "valid": "validation", "test": "test", "left-out": "left_out", "": "unsplit"}
 CARD = "README.md"
@@ -24,11 +25,13 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 
 
 def files(rows: Sequence[Labelled]) -> dict[str, bytes]:
-    """Path in the folder → bytes. Without any row there is one empty file, so that the folder still loads."""
+    """Path in the folder → bytes. InputError without any row: ``datasets`` cannot load an empty set."""
+    if not rows:
+        raise InputError("There is no prompt to export as a Hugging Face folder.", "Choose other filters, or another format.")
     out: dict[str, bytes] = {}
     for split, name in NAMES.items():
         side = [row for row in rows if row.split == split]
-        if side or (not rows and split == "train"):
+        if side:
             out[f"data/{name}-00000-of-00001.parquet"] = parquet_file.write(side)
     return {CARD: _card(rows, list(out)).encode(), **out}
 

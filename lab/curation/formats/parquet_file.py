@@ -34,7 +34,5 @@ def write(rows: Sequence[Labelled]) -> bytes:
     empty = dict.fromkeys(TEXTS, "") | {"before": None}
     table = pa.Table.from_pylist([empty | to_record(row) for row in rows], schema=schema)
     out = io.BytesIO()
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        if table.num_rows:  # an empty row group is something that datasets.load_dataset cannot read
-            writer.write_table(table)
+    pq.write_table(table, out, compression="zstd")
     return out.getvalue()

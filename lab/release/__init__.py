@@ -1,0 +1,1 @@
+"""Ship: preview, gate, immutable versions, gateway folder, records, hub, taxonomy doctor."""
