@@ -106,11 +106,13 @@ def propose_name(words: Sequence[str], taken: Collection[str]) -> str:
 
 
 def _without_language(vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-    """(n, D) of unit length, less the mean of their language where it has rows enough for one."""
+    """(n, D) of unit length, less the mean of their language; languages of fewer than FEWEST prompts share one mean."""
     out, language = vectors.astype(np.float32, copy=True), np.asarray(languages)
-    for one in np.unique(language):
-        rows = language == one
-        if rows.sum() >= 2 * FEWEST:
+    names, place, count = np.unique(language, return_inverse=True, return_counts=True)
+    place = np.where(count[place] < FEWEST, len(names), place)
+    for one in np.unique(place):
+        rows = place == one
+        if rows.sum() >= FEWEST:
             out[rows] -= out[rows].mean(axis=0)
     return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 

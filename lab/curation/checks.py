@@ -193,11 +193,14 @@ _ISSUERS = re.compile(
 """Visa, Mastercard, JCB, Discover and UnionPay, American Express, Diners: first digits and lengths."""
 
 
+def _luhn(number: str) -> int:
+    return sum(sum(divmod(int(one) * (1 + place % 2), 10)) for place, one in enumerate(reversed(number)))
+
+
 def card(match: re.Match[str]) -> Span | None:
     """The beginning of the match that has an issuer and a right last digit (Luhn, ISO/IEC 7812-1)."""
     for number, end in _prefixes(match, " -"):
-        total = sum(sum(divmod(int(one) * (1 + place % 2), 10)) for place, one in enumerate(reversed(number)))
-        if total % 10 == 0 and _ISSUERS.fullmatch(number) and len(set(number)) > 1:
+        if _ISSUERS.fullmatch(number) and len(set(number)) > 1 and _luhn(number) % 10 == 0:
             return match.start(), end
     return None
 

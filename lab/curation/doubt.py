@@ -101,11 +101,12 @@ def with_votes(probabilities: np.ndarray, votes: np.ndarray, primary: np.ndarray
 
 def _confident_issues(shares: np.ndarray, primary: np.ndarray) -> np.ndarray:
     """(m,) bool of labelled rows: cleanlab's pruning by noise rate. All of them when only one label is in use."""
-    if len(np.unique(primary)) < 2:
+    used, place = np.unique(primary, return_inverse=True)
+    if len(used) < 2:
         return np.ones(len(primary), dtype=bool)
     from cleanlab.filter import find_label_issues
 
-    return find_label_issues(primary, shares, filter_by="prune_by_noise_rate", min_examples_per_class=0, n_jobs=1)
+    return find_label_issues(place, shares[:, used], filter_by="prune_by_noise_rate", min_examples_per_class=0, n_jobs=1)
 
 
 def confidently_wrong(

@@ -83,7 +83,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("nir", "nir", "French social-security numbers (NIR) whose key is right", _DIGITS, _re(
         r"(?<![\w.,])[1-478][ .]?\d{2}[ .]?\d{2}[ .]?\d[\dABab][ .]?\d{3}[ .]?\d{3}[ .-]?\d{2}(?!\w)"), checks.nir),
     Pattern("card", "card", "payment card numbers of known issuers whose Luhn digit is right", _DIGITS, _re(
-        r"(?<![\w.,+-])\d(?:[ -]?\d){12,18}(?!\w)(?![.,]\d)"), checks.card),
+        r"(?<![\w.,+-])[2-6](?:[ -]?\d){12,18}(?!\w)(?![.,]\d)"), checks.card),
     Pattern("phone", "phone", "French phone numbers (01 23 45 67 89, +33 …) and international ones that begin with + or 00", _DIGITS, _re(
         r"(?<![\w.,+*/^=-])(?:(?:\+|00|(?<!:)00 )[1-9]\d{0,2}(?:[ .-]?\(0?\d{0,3}\))?(?:[ .-]?\d{1,4}){2,7}|0[1-9](?:[ .-]?\d{2}){4})(?!\w)(?![.,]\d)"),
         checks.phone),

@@ -37,6 +37,11 @@ def set_splits(connection: sa.Connection, splits: dict[str, str]) -> None:
         connection.execute(statement, [{"which": one, "side": side} for one, side in splits.items()])
 
 
+def with_prefix(connection: sa.Connection, prefix: str) -> list[str]:
+    """At most two ids that begin so."""
+    return list(connection.scalars(sa.select(prompts.c.id).where(prompts.c.id.startswith(prefix, autoescape=True)).order_by(prompts.c.id).limit(2)))
+
+
 def splits(connection: sa.Connection) -> dict[str, str]:
     """Text id → side of every prompt."""
     return {row.id: row.split for row in connection.execute(sa.select(prompts.c.id, prompts.c.split))}

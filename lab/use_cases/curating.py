@@ -90,6 +90,14 @@ class Curating(People):
         one = text_id(text)
         return self.state([one]).get(one)
 
+    def find(self, prefix: str) -> tuple[Prompt, State]:
+        """The prompt whose id begins so. InputError if there is none, or more than one."""
+        with self.database.read() as connection:
+            found = prompts.with_prefix(connection, prefix.lower())
+        if len(found) != 1:
+            raise InputError(f"{'No prompt has' if not found else 'Several prompts have'} an id that begins with '{prefix[:64]}'.", "Give its id, or more of it.")
+        return self.state(found)[found[0]]
+
     def history(self, prompt_id: str) -> list[Event]:
         with self.database.read() as connection:
             return log.history(connection, prompt_id)
