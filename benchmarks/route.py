@@ -25,7 +25,7 @@ def run() -> Iterator[Figure]:
         prepared = prepare(text)
         contestants = {
             "route": lambda text=text: bench.route(text, router),
-            "usual": lambda prepared=prepared: router.score(usual.encode([prepared], normalize_embeddings=True)[0]),
+            "usual": lambda prepared=prepared: router.score(usual.encode([prepared], normalize_embeddings=True)[0], prepared),
         } | {key: lambda encoder=encoder, prepared=prepared: encoder.encode([prepared]) for key, encoder in serving.items()}
         seconds = interleaved(contestants, 150)
         yield Figure(f"{name}: SentenceTransformer + head", f"{seconds['usual'] * 1e3:.2f} ms")

@@ -73,5 +73,27 @@ class Home:
         return self.project / "models" / "behaviour.jsonl"
 
     @property
+    def golden(self) -> Path:
+        return self.project / "models" / "golden.jsonl"
+
+    @property
+    def provider(self) -> Path:
+        return self.project / "models" / "provider.yaml"
+
+    @property
+    def versions(self) -> Path:
+        """Immutable versions of routers, one folder each."""
+        return self.state / "versions"
+
+    @property
+    def serving(self) -> Path:
+        """The champion as a plain folder that a gateway can load: a link to a complete folder."""
+        return self.state / "serving" / "router"
+
+    @property
+    def job_logs(self) -> Path:
+        return self.state / "jobs"
+
+    @property
     def out_of_domain(self) -> Path:
         return self.project / "models" / "out_of_domain.jsonl"

@@ -48,6 +48,14 @@ class Settings:
             raise SettingsError(f"ROUTER_LAB_PRECISION is '{settings.precision}'.", f"Use one of: {', '.join(PRECISIONS)}.")
         return settings
 
+    def environment(self, state: Path) -> dict[str, str]:
+        """What a process of this lab's own needs to see the same state and the same database."""
+        own = {
+            "ROUTER_LAB_HOME": str(state), "ROUTER_LAB_ENCODER": self.encoder, "ROUTER_LAB_PRECISION": self.precision,
+            "ROUTER_LAB_ROUTER": self.default_router, "ROUTER_LAB_DATABASE_URL": self.database_url,
+        }  # fmt: skip
+        return dict(os.environ) | own
+
 
 def _yes(name: str) -> bool:
     value = os.environ.get(name, "").strip().lower()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.errors import SettingsError
 from lab.files import read_json
@@ -29,7 +30,11 @@ class Taxonomy:
 
     @classmethod
     def load(cls, path: Path) -> Taxonomy:
-        raw = read_json(path)
+        return cls.from_json(read_json(path), str(path))
+
+    @classmethod
+    def from_json(cls, raw: Any, where: str) -> Taxonomy:
+        """The inverse of :meth:`to_json`. SettingsError names ``where`` if ``raw`` is no taxonomy."""
         try:
             domains = tuple(Domain(d["name"], d["definition"], d["border"], d["v5"], tuple(d["aliases"])) for d in raw["domains"])
             for d in raw["domains"]:
@@ -38,8 +43,16 @@ class Taxonomy:
             return cls(int(raw["version"]), str(raw["rule"]), domains)
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(
-                f"{path}: {type(error).__name__} {error}.", "Each domain needs name, definition, border, v5, aliases."
+                f"{where}: {type(error).__name__} {error}.", "Each domain needs name, definition, border, v5, aliases."
             ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of taxonomy.json."""
+        return {
+            "version": self.version,
+            "rule": self.rule,
+            "domains": [asdict(domain) | {"aliases": list(domain.aliases)} for domain in self.domains],
+        }
 
     @cached_property
     def by_name(self) -> dict[str, Domain]:
@@ -77,11 +90,22 @@ class Backends:
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             raise SettingsError(f"{path}: {error}.", "Expected 'backends: {model: [domain, …]}' and optionally 'specialists:'.") from None
 
+    def to_json(self) -> dict[str, Any]:
+        """The content of backends.yaml: model → its domains."""
+        return {"version": 1, "backends": _grouped(self.backend), "specialists": _grouped(self.specialist)}
+
     def costs(self, wanted: str, given: str) -> bool:
         """Whether answering ``given`` for ``wanted`` reaches another model. Two unmapped domains count as different."""
         if wanted == given:
             return False
         return wanted not in self.backend or self.backend.get(given) != self.backend[wanted]
+
+
+def _grouped(models: dict[str, str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for domain, model in models.items():
+        groups.setdefault(model, []).append(domain)
+    return groups
 
 
 def _inverted(groups: dict[str, list[str]], path: Path) -> dict[str, str]:

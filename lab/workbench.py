@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from lab.use_cases.collecting import Collecting
 from lab.use_cases.mapping import Mapping
 from lab.use_cases.opening import REFERENCE, CorpusIndex, Opening, Progress
+from lab.use_cases.retraining import Retraining
 from lab.use_cases.routing import Neighbour, Route, Routing
+from lab.use_cases.taxonomies import Taxonomies
+from lab.use_cases.traffic import Traffic
 from lab.use_cases.training import Training
 
 __all__ = ["REFERENCE", "CorpusIndex", "Neighbour", "Opening", "Progress", "Route", "Workbench"]
 
 
-class Workbench(Collecting, Routing, Mapping, Training):
+class Workbench(Retraining, Traffic, Taxonomies, Routing, Mapping, Training):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""

@@ -11,13 +11,13 @@ from lab.errors import LabError
 
 
 def parser() -> argparse.ArgumentParser:
-    from lab.cli import behave, compare, corpus, curate, evaluate, folds, info, map, ood, route, train
+    from lab.cli import behave, compare, corpus, curate, evaluate, folds, info, map, ood, route, ship, train
 
     top = argparse.ArgumentParser(
         prog="python -m lab", description="Router Lab: see, question and improve the decisions of prompt routers."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (route, train, evaluate, compare, folds, map, ood, behave, corpus, curate, info):
+    for module in (route, train, evaluate, compare, folds, map, ood, behave, corpus, curate, ship, info):
         module.add(commands)
     return top
 

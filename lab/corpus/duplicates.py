@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from math import ceil
+from functools import lru_cache
+
+import numpy as np
+from scipy.sparse import csr_matrix
 
 GRAM = 5
+BLOCK = 4096
+MIX = np.uint64(0x9E3779B97F4A7C15)
 THRESHOLD = 0.8
 """Two prompts are near-duplicates when the Jaccard similarity of their folded character 5-gram sets is at least this."""
 
@@ -25,35 +30,74 @@ def grams(folded: str) -> frozenset[str]:
 
 
 def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
-    """Every (i, j, similarity) with i < j and Jaccard ≥ threshold, sorted.
+    """Every (i, j, similarity) with i < j and Jaccard ≥ threshold, sorted. The last answers are remembered.
 
     Prefix filter of Chaudhuri et al. 2006 and Bayardo et al. 2007 ("Scaling up all pairs similarity search"): with the grams of
-    a set ordered from rare to common, two similar sets share one among their first |x| − ⌈t·|x|⌉ + 1.
+    a set ordered from rare to common, two similar sets share one among their first |x| − ⌈t·|x|⌉ + 1: a product of two sparse
+    tables finds those pairs, and another one counts what they share.
     """
+    return list(_near_pairs(tuple(texts), threshold))
+
+
+@lru_cache(maxsize=4)
+def _near_pairs(texts: tuple[str, ...], threshold: float) -> tuple[tuple[int, int, float], ...]:
+    if not texts:
+        return ()
     by_fold: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         by_fold[fold(text)].append(row)
-    folded = list(by_fold)
-    sets = [grams(one) for one in folded]
-    count = Counter(gram for one in sets for gram in one)
     out = [(i, j, 1.0) for rows in by_fold.values() for n, i in enumerate(rows) for j in rows[n + 1 :]]
-    index: dict[str, list[int]] = defaultdict(list)
+    members = list(by_fold.values())
+    first, second, similarity = _joined(_gram_table(list(by_fold)), threshold)
+    for x, y, value in zip(first.tolist(), second.tolist(), similarity.tolist(), strict=True):
+        out += [(min(i, j), max(i, j), value) for i in members[x] for j in members[y]]
+    return tuple(sorted(out))
+
+
+def _gram_table(folded: Sequence[str]) -> csr_matrix:
+    """(n, grams) 0/1, columns from rare to common. A gram is known by 64 bits of hash: two of a million grams collide once in 10⁷ corpora."""
+    padded = [f" {one} ".ljust(GRAM, "\0") for one in folded]  # the one gram of a shorter text is the text
+    lengths = np.asarray([len(one) for one in padded])
+    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    rolled = np.zeros(len(codes) - GRAM + 1, dtype=np.uint64)
+    for place in range(GRAM):
+        rolled = (rolled ^ (codes[place : place + len(rolled)] + np.uint64(1))) * MIX
+        rolled ^= rolled >> np.uint64(29)
+    owner = np.repeat(np.arange(len(padded)), lengths)
+    inside = np.arange(len(codes)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    starts = np.flatnonzero(inside <= np.repeat(lengths, lengths) - GRAM)  # grams do not reach into the next text
+    names, column = np.unique(rolled[starts], return_inverse=True)
+    table = csr_matrix((np.ones(len(column), dtype=np.float32), (owner[starts], column)), shape=(len(padded), len(names)))
+    table.data[:] = 1  # csr_matrix has added up what stands twice in a text
+    common = np.bincount(table.indices, minlength=len(names))
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[np.lexsort((names, common))] = np.arange(len(names))
+    table.indices = rank[table.indices].astype(table.indices.dtype)
+    table.has_sorted_indices = False
+    table.sort_indices()
+    return table
+
+
+def _joined(table: csr_matrix, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows x < y of the table with Jaccard ≥ threshold, and the similarity."""
+    size = np.diff(table.indptr)
     slack = 1e-9  # as floats, 0.55 · 100 lies just above 55
-    for x in sorted(range(len(sets)), key=lambda x: len(sets[x])):
-        size = len(sets[x])
-        prefix = sorted(sets[x], key=lambda gram: (count[gram], gram))[: size - ceil(threshold * size - slack) + 1]
-        seen: set[int] = set()
-        for gram in prefix:
-            seen.update(index[gram])
-            index[gram].append(x)
-        for y in seen:
-            if len(sets[y]) < threshold * size - slack:
-                continue
-            both = len(sets[x] & sets[y])
-            similarity = both / (size + len(sets[y]) - both)
-            if similarity >= threshold:
-                out += [(min(i, j), max(i, j), similarity) for i in by_fold[folded[x]] for j in by_fold[folded[y]]]
-    return sorted(out)
+    prefix = size - np.ceil(threshold * size - slack).astype(np.int64) + 1
+    inside = np.arange(table.nnz) - np.repeat(table.indptr[:-1], size)
+    kept = inside < np.repeat(prefix, size)
+    heads = csr_matrix((table.data[kept], table.indices[kept], np.concatenate([[0], np.cumsum(prefix)])), shape=table.shape)
+    other = heads.T.tocsr()
+    found = []
+    for start in range(0, table.shape[0], BLOCK):
+        shared = (heads[start : start + BLOCK] @ other).tocoo()
+        x, y = shared.row + start, shared.col
+        able = (x < y) & (np.minimum(size[x], size[y]) >= threshold * np.maximum(size[x], size[y]) - slack)
+        x, y = x[able], y[able]
+        both = np.concatenate([table[x[n : n + BLOCK]].multiply(table[y[n : n + BLOCK]]).sum(axis=1).A1 for n in range(0, len(x), BLOCK)] or [np.zeros(0)])
+        value = both.astype(np.float64) / (size[x] + size[y] - both)
+        good = value >= threshold
+        found.append((x[good], y[good], value[good]))
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True)) if found else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
 
 
 def groups(size: int, pairs: Sequence[tuple[int, int, float]]) -> list[int]:

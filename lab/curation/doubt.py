@@ -25,7 +25,7 @@ SAMPLE = 0.1
 FLOOR = 1e-3
 """A label's probability below this is no more of a surprise."""
 VOTE_SHARE = 0.5
-"""Weight of the neighbours' vote beside the router's probability; chosen on 200 flipped labels among 15,000, flat from 0.4 to 0.7."""
+"""Weight of the neighbours' vote beside the router's probability; chosen among 0.3, 0.5 and 0.7 on 200 flipped labels of 15,000; they differ little."""
 
 Scores = tuple[np.ndarray, np.ndarray]
 

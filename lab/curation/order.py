@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 ALIKE = 0.7
-"""Prompts at this cosine or above look alike. Three in four prompts of the shipped corpus have no such neighbour."""
+"""Prompts at this cosine or above look alike. One in ten prompts of the shipped corpus has such a neighbour."""
 RECENT = 4
 """An item is held back while one of the last so many looks like it."""
 SAME = 3

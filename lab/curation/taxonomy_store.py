@@ -33,12 +33,22 @@ class TaxonomyVersion:
 def everything(connection: sa.Connection) -> list[TaxonomyVersion]:
     """Newest first."""
     return [
-        TaxonomyVersion(row.version, row.at_utc, row.who, row.kind, row.title, json.loads(row.taxonomy), json.loads(row.backends), row.batch_id)
+        TaxonomyVersion(
+            row.version, row.at_utc, row.who, row.kind, row.title, json.loads(row.taxonomy), json.loads(row.backends), row.batch_id
+        )
         for row in connection.execute(sa.select(taxonomies).order_by(taxonomies.c.version.desc()))
     ]
 
 
-def add(connection: sa.Connection, actor: Actor, kind: str, title: str, taxonomy: Mapping[str, Any], backends: Mapping[str, Any], batch_id: str | None) -> None:
+def add(
+    connection: sa.Connection,
+    actor: Actor,
+    kind: str,
+    title: str,
+    taxonomy: Mapping[str, Any],
+    backends: Mapping[str, Any],
+    batch_id: str | None,
+) -> None:
     """IntegrityError if the version exists: somebody else was quicker."""
     row = {
         "version": taxonomy["version"], "at_utc": now(), "who": actor.name, "kind": kind, "title": title, "taxonomy": canonical(dict(taxonomy)).decode(),

@@ -26,7 +26,7 @@ def table(head: list[str], rows: list[list[object]]) -> str:
 
 
 def percent(share: float, interval: list[float] | None = None) -> str:
-    return f"{100 * share:.1f} %" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else "")
+    return f"{100 * share:.1f} %" + (f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else "")
 
 
 def model_card(facts: Facts, provider: Provider) -> str:
@@ -45,7 +45,11 @@ def _metadata(facts: Facts, provider: Provider) -> str:
     results = []
     if facts.metrics:
         bound = facts.metrics["bound_to"]
-        for kind, name, key in (("accuracy", "Top-1 accuracy", "top1"), ("accuracy", "Top-3 accuracy", "top3"), ("f1", "Macro-F1", "macro_f1")):
+        for kind, name, key in (
+            ("accuracy", "Top-1 accuracy", "top1"),
+            ("accuracy", "Top-3 accuracy", "top3"),
+            ("f1", "Macro-F1", "macro_f1"),
+        ):
             results.append(
                 EvalResult(
                     task_type="text-classification", dataset_type="router-lab", dataset_name=f"frozen test side {bound['data_sha256'][:12]}",
@@ -67,7 +71,7 @@ def _performance(facts: Facts) -> str:
     inside, bound = metrics["intervals"], metrics["bound_to"]
     rows: list[list[object]] = [
         ["Top-1 accuracy", percent(metrics["top1"], inside["top1"])], ["Top-3 accuracy", percent(metrics["top3"], inside["top3"])],
-        ["Macro-F1", f"{metrics['macro_f1']:.3f} [{inside['macro_f1'][0]:.3f}, {inside['macro_f1'][1]:.3f}]"],
+        ["Macro-F1", f"{metrics['macro_f1']:.3f} ({inside['macro_f1'][0]:.3f} to {inside['macro_f1'][1]:.3f})"],
         ["Expected calibration error", f"{metrics['ece']:.3f} ({metrics.get('calibration', NOT_KNOWN)})"],
     ]  # fmt: skip
     weak = [domain for domain, row in metrics["per_domain"].items() if row["support"] and not row["judged"]]
@@ -106,7 +110,11 @@ def _recipe(facts: Facts) -> str:
 
 def _transparency(facts: Facts, provider: Provider) -> str:
     snapshot = facts.snapshot
-    origin = f"{len(snapshot.labels)} labelled prompts, see below. {provider.copyright_status}" if snapshot else f"Not known. {provider.copyright_status}"
+    origin = (
+        f"{len(snapshot.labels)} labelled prompts, see below. {provider.copyright_status}"
+        if snapshot
+        else f"Not known. {provider.copyright_status}"
+    )
     made = f"same inputs and library versions give weights {facts.weights[0][:16]}" if facts.recipe else "the recipe is not known"
     scope = "; ".join(provider.out_of_scope) or NOT_STATED
     rows: list[list[object]] = [
@@ -126,7 +134,12 @@ def sources_table(facts: Facts) -> str:
     for one in facts.snapshot.composition["sources"]:
         groups[one["source"], one["license_spdx"]].append((one["domain"], one["rows"]))
     rows: list[list[object]] = [
-        [_names([domain for domain, _ in members]), source or "not stated in the corpus", licence or "not stated in the corpus", sum(n for _, n in members)]
+        [
+            _names([domain for domain, _ in members]),
+            source or "not stated in the corpus",
+            licence or "not stated in the corpus",
+            sum(n for _, n in members),
+        ]
         for (source, licence), members in sorted(groups.items(), key=lambda item: -sum(n for _, n in item[1]))
     ]
     return table(["Domain group", "Dataset", "License", "Rows"], rows)

@@ -156,7 +156,11 @@ def within(claims: Iterable[Claim]) -> list[Contradiction]:
                 different.append(claim)
         if len(different) > 1:
             said = " and ".join(f"{_shown(one.value)} ({one.where}: {one.quote})" for one in different)
-            out.append(Contradiction(name, tuple(one.value for one in different), None, tuple(one.where for one in different), f"{name} is stated as {said}."))
+            out.append(
+                Contradiction(
+                    name, tuple(one.value for one in different), None, tuple(one.where for one in different), f"{name} is stated as {said}."
+                )
+            )
     return out
 
 
@@ -170,7 +174,9 @@ def refuse_contradictions(documents: Mapping[str, str | Mapping[str, Any]], figu
     """ArtefactError that names each stated figure that differs from the computed one."""
     wrong = [one for name, document in documents.items() for one in against(claims_of(document, name), figures)]
     if wrong:
-        raise ArtefactError(f"The records were not written: {' '.join(one.sentence for one in wrong)}", "Correct what is stated, or leave the figure out.")
+        raise ArtefactError(
+            f"The records were not written: {' '.join(one.sentence for one in wrong)}", "Correct what is stated, or leave the figure out."
+        )
 
 
 def _shown(value: float | int | str | None) -> str:

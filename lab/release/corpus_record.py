@@ -13,7 +13,9 @@ def corpus_record(facts: Facts, rebuilt_at_utc: str | None = None) -> dict[str, 
     """ArtefactError for a version without a corpus snapshot: there is nothing to state."""
     snapshot = facts.snapshot
     if snapshot is None:
-        raise ArtefactError(f"Version {facts.version.short} has no corpus snapshot.", "Its corpus record must come from whoever trained it.")
+        raise ArtefactError(
+            f"Version {facts.version.short} has no corpus snapshot.", "Its corpus record must come from whoever trained it."
+        )
     made = snapshot.composition
     totals: dict[str, int] = defaultdict(int)
     for one in made["sources"]:

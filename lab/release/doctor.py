@@ -41,7 +41,8 @@ class Separability:
 class Simulation:
     """Two refits, on the domains as they are and as proposed, on the same held-out prompts and held to the same proposed labels.
 
-    ``parts``: the new domains with support and F1; ``neighbours``: domains whose F1 changes most, as (domain, before, after).
+    ``parts``: the new domains with support and F1; ``neighbours``: other domains whose recall changes by more than chance (McNemar
+    p < 0.05 on their own prompts), as (domain, before, after).
     """
 
     kind: str
@@ -65,7 +66,9 @@ class Simulation:
         return asdict(self)
 
 
-def separability(dataset: Dataset, vectors: np.ndarray, pairs: Sequence[tuple[str, str]], folds: int = 5, progress: Progress = lambda s, d, o: None) -> list[Separability]:
+def separability(
+    dataset: Dataset, vectors: np.ndarray, pairs: Sequence[tuple[str, str]], folds: int = 5, progress: Progress = lambda s, d, o: None
+) -> list[Separability]:
     """Of each pair, by a logistic regression on the vectors of the train and valid sides. Least separable first."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -85,7 +88,11 @@ def separability(dataset: Dataset, vectors: np.ndarray, pairs: Sequence[tuple[st
         for k in range(folds):
             inside, outside = fold[rows] != k, fold[rows] == k
             if outside.any():
-                score[outside] = LogisticRegression(C=10, class_weight="balanced").fit(vectors[rows[inside]], wanted[inside]).decision_function(vectors[rows[outside]])
+                score[outside] = (
+                    LogisticRegression(C=10, class_weight="balanced")
+                    .fit(vectors[rows[inside]], wanted[inside])
+                    .decision_function(vectors[rows[outside]])
+                )
         auc = float(roc_auc_score(wanted, score))
         out.append(Separability(a, b, n_a, n_b, auc, auc_interval(auc, n_a, n_b), _verdict(auc)))
     progress("pairs", len(pairs), len(pairs))
@@ -106,18 +113,36 @@ def _verdict(auc: float) -> str:
     return "They can be told apart with effort: prompts near the border help." if auc < 0.95 else "They are well apart."
 
 
-def simulate_merge(dataset: Dataset, vectors: np.ndarray, recipe: Recipe, domains: Sequence[str], progress: Progress = lambda s, d, o: None) -> Simulation:
+def simulate_merge(
+    dataset: Dataset, vectors: np.ndarray, recipe: Recipe, domains: Sequence[str], progress: Progress = lambda s, d, o: None
+) -> Simulation:
     """What if these domains were one? Scores on the valid side; "before" counts an answer within the merged domains as right too."""
     _known(dataset, domains)
     if len(set(domains)) < 2:
         raise InputError("A merge needs two domains.", "Name two or more.")
     name = MERGED.join(sorted(set(domains)))
     new = [name if row.domain in domains else row.domain for row in dataset.rows]
-    return _simulate("merge", dataset, vectors, recipe, new, tuple(sorted(set(domains))), (name,), lambda domain: name if domain in domains else domain, progress)
+    return _simulate(
+        "merge",
+        dataset,
+        vectors,
+        recipe,
+        new,
+        tuple(sorted(set(domains))),
+        (name,),
+        lambda domain: name if domain in domains else domain,
+        progress,
+    )
 
 
 def simulate_split(
-    dataset: Dataset, vectors: np.ndarray, recipe: Recipe, domain: str, parts: dict[str, str] | int = 2, seed: int = 0, progress: Progress = lambda s, d, o: None
+    dataset: Dataset,
+    vectors: np.ndarray,
+    recipe: Recipe,
+    domain: str,
+    parts: dict[str, str] | int = 2,
+    seed: int = 0,
+    progress: Progress = lambda s, d, o: None,
 ) -> Simulation:
     """What if ``domain`` were several? ``parts``: text id → new name for its prompts, or a number of clusters of their vectors (k-means).
 
@@ -126,10 +151,17 @@ def simulate_split(
     """
     _known(dataset, [domain])
     own = [n for n, row in enumerate(dataset.rows) if row.domain == domain]
-    named = _clusters(dataset, vectors, own, domain, parts, seed) if isinstance(parts, int) else {n: parts.get(dataset.rows[n].id, "") for n in own}
+    named = (
+        _clusters(dataset, vectors, own, domain, parts, seed)
+        if isinstance(parts, int)
+        else {n: parts.get(dataset.rows[n].id, "") for n in own}
+    )
     missing = sum(not name for name in named.values())
     if missing or len(set(named.values())) < 2:
-        raise InputError(f"{missing} prompts of {domain} have no part, and there are {len(set(named.values()) - {''})} parts.", "Give each prompt one of two or more parts.")
+        raise InputError(
+            f"{missing} prompts of {domain} have no part, and there are {len(set(named.values()) - {''})} parts.",
+            "Give each prompt one of two or more parts.",
+        )
     new = [named.get(n, row.domain) for n, row in enumerate(dataset.rows)]
     names = tuple(sorted(set(named.values())))
     return _simulate("split", dataset, vectors, recipe, new, (domain,), names, lambda one: domain if one in names else one, progress)
@@ -156,7 +188,9 @@ def _simulate(
     fold_in: Callable[[str], str], progress: Progress,
 ) -> Simulation:  # fmt: skip
     """``fold_in`` maps a label of either kind to the coarser of the two label sets, in which both are scored."""
-    changed = replace(dataset, rows=[replace(row, domain=label) for row, label in zip(dataset.rows, new, strict=True)], domains=sorted(set(new)))
+    changed = replace(
+        dataset, rows=[replace(row, domain=label) for row, label in zip(dataset.rows, new, strict=True)], domains=sorted(set(new))
+    )
     answers: list[np.ndarray] = []
     for done, one in enumerate((dataset, changed)):
         progress("refit", done, 2)
@@ -168,24 +202,33 @@ def _simulate(
     progress("refit", 2, 2)
     wanted = np.asarray([fold_in(dataset.rows[n].domain) for n in held])
     first, second = (np.asarray([fold_in(str(name)) for name in answer]) for answer in answers)
-    coarse = sorted({*wanted, *first, *second})
+    coarse = sorted({str(one) for some in (wanted, first, second) for one in some})
     f1_first, f1_second = _f1(wanted, first, coarse), _f1(wanted, second, coarse)
     fixed, broken = int(((first != wanted) & (second == wanted)).sum()), int(((first == wanted) & (second != wanted)).sum())
     fine = np.asarray([new[n] for n in held])
     fine_f1 = _f1(fine, answers[1], changed.domains)
     parts = {name: {"support": int((fine == name).sum()), "f1": fine_f1.get(name)} for name in new_names}
-    others = sorted((name for name in f1_first if name not in (*old_names, *new_names)), key=lambda name: -abs(f1_second[name] - f1_first[name]))
     before, after = float((first == wanted).mean()), float((second == wanted).mean())
     low, high = difference_interval(fixed, broken, len(held))
+    told = ", ".join(f"{name} F1 {one['f1'] or 0:.2f} (n {one['support']})" for name, one in parts.items())
     sentence = (
         f"{kind.capitalize()} of {', '.join(old_names)}: top-1 {before:.1%} → {after:.1%} [{100 * low:+.1f}, {100 * high:+.1f}] on {len(held)} validation prompts "
-        f"in the coarser labels; new: {', '.join(f'{name} F1 {one["f1"] or 0:.2f} (n {one["support"]})' for name, one in parts.items())}."
+        f"in the coarser labels; new: {told}."
     )  # fmt: skip
     return Simulation(
         kind, old_names, len(held), before, after, fixed, broken, mcnemar(fixed, broken), (low, high), float(np.mean(list(f1_first.values()))),
         float(np.mean(list(f1_second.values()))), len(dataset.domains), len(changed.domains), parts,
-        tuple((name, f1_first[name], f1_second[name]) for name in others[:5]), sentence,
+        _moved(wanted, first, second, {*old_names, *new_names}), sentence,
     )  # fmt: skip
+
+
+def _moved(wanted: np.ndarray, first: np.ndarray, second: np.ndarray, concerned: set[str]) -> tuple[tuple[str, float, float], ...]:
+    out = []
+    for name in sorted({str(one) for one in wanted} - concerned):
+        a, b = first[wanted == name] == name, second[wanted == name] == name
+        if mcnemar(int((~a & b).sum()), int((a & ~b).sum())) < 0.05:
+            out.append((name, float(a.mean()), float(b.mean())))
+    return tuple(out)
 
 
 def _f1(wanted: np.ndarray, answered: np.ndarray, names: Sequence[str]) -> dict[str, float]:

@@ -53,7 +53,9 @@ class Facts:
             "seed": self.recipe.get("seed"), "corpus_sha256": self.ours.get("corpus_sha256"), "split_sha256": self.ours.get("split_sha256"),
         }  # fmt: skip
         if self.metrics:
-            out |= {key: self.metrics[key] for key in ("top1", "top3", "macro_f1", "weighted_f1", "ece")} | {"evaluated_rows": self.metrics["n"]}
+            out |= {key: self.metrics[key] for key in ("top1", "top3", "macro_f1", "weighted_f1", "ece")} | {
+                "evaluated_rows": self.metrics["n"]
+            }
         if self.snapshot:
             out["corpus_rows"] = len(self.snapshot.labels)
         return {key: value for key, value in out.items() if value is not None}

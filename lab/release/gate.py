@@ -6,30 +6,18 @@ Each check asks for what can be shown. "Not worse" means: not shown to be worse,
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import InputError
 from lab.evaluation.compare import Comparison, compare, figures
 from lab.evaluation.out_of_fold import Predictions
-from lab.files import canonical, sha256_bytes
 from lab.release.gate_statistics import calibration_change, domain_losses, macro_f1_change, suite_changes
+from lab.release.verdict import Check, Limits, Override, Verdict, may_promote, override
+
+__all__ = ["Check", "Corpus", "Evaluated", "Limits", "Override", "Verdict", "judge", "may_promote", "override"]
 
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is tolerated. Shares are of 1: 0.02 is two points."""
-
-    top1: float = 0.02
-    macro_f1: float = 0.03
-    domain_recall: float = 0.10
-    domain_p: float = 0.01
-    calibration: float = 0.02
-    flips: float = 0.05
-    flips_p: float = 0.01
-    golden: float = 0.90
 
 
 @dataclass(frozen=True)
@@ -57,85 +45,6 @@ class Corpus:
     reserved: Collection[str] = ()
 
 
-@dataclass(frozen=True)
-class Check:
-    name: str
-    passed: bool
-    sentence: str
-    detail: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """``champion`` is None for a first version. ``test_sha256`` is the hash of the frozen test rows and their labels."""
-
-    candidate: str
-    champion: str | None
-    test_sha256: str
-    n: int
-    passed: bool
-    checks: tuple[Check, ...]
-    limits: Limits
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it was refused: the sentences of the checks that failed."""
-        return tuple(check.sentence for check in self.checks if not check.passed)
-
-    @property
-    def sentence(self) -> str:
-        against = f"against {self.champion[:12]}" if self.champion else "without a champion to compare with"
-        found = "passed" if self.passed else f"refused: {len(self.reasons)} of {len(self.checks)} checks failed"
-        return f"Candidate {self.candidate[:12]} {against}, {self.n} test prompts ({self.test_sha256[:12]}): {found}."
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "sha256": self.sha256}
-
-    @property
-    def sha256(self) -> str:
-        return sha256_bytes(canonical(asdict(self)))
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Verdict:
-        known = {key: raw[key] for key in ("candidate", "champion", "test_sha256", "n", "passed")}
-        return cls(**known, checks=tuple(Check(**one) for one in raw["checks"]), limits=Limits(**raw["limits"]))
-
-
-@dataclass(frozen=True)
-class Override:
-    """A maintainer's decision to promote although the gate refused; bound to that verdict."""
-
-    who: str
-    verified: bool
-    reason: str
-    at_utc: str
-    verdict_sha256: str
-    failed: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def override(verdict: Verdict, who: str, verified: bool, reason: str, at_utc: str) -> Override:
-    """InputError without a reason in words, or when there is nothing to override."""
-    if verdict.passed:
-        raise InputError("The gate passed; there is nothing to override.", "Promote the version.")
-    if len(reason.split()) < 3:
-        raise InputError("An override needs a written reason.", "Say in a sentence why the refused version should serve; it is kept in the record.")
-    return Override(who, verified, reason.strip(), at_utc, verdict.sha256, tuple(one.name for one in verdict.checks if not one.passed))
-
-
-def may_promote(verdict: Verdict | None, given: Override | None = None) -> None:
-    """InputError with the reasons unless the verdict passed or is overridden."""
-    if verdict is None:
-        raise InputError("The version was not held against the gate.", "Run the gate on it.")
-    if verdict.passed or (given is not None and given.verdict_sha256 == verdict.sha256):
-        return
-    if given is not None:
-        raise InputError("The override belongs to another verdict.", "Read the reasons of this one and write the override again.")
-    raise InputError(f"The gate refused the version: {' '.join(verdict.reasons)}", "Fix what it names, or let a maintainer override it with a reason.")
-
-
 def judge(
     candidate: Evaluated, champion: Evaluated | None, corpus: Corpus, *, canonical_name: Callable[[str], str] = lambda name: name,
     backend: Callable[[str], str | None] = lambda name: None, limits: Limits | None = None,
@@ -160,7 +69,13 @@ def judge(
             _calibration(champion, candidate, compared, limits), _behaviour(champion, candidate, limits),
         ]  # fmt: skip
     return Verdict(
-        candidate.version, champion.version if champion else None, test, len(candidate.predictions.rows), all(one.passed for one in checks), tuple(checks), limits
+        candidate.version,
+        champion.version if champion else None,
+        test,
+        len(candidate.predictions.rows),
+        all(one.passed for one in checks),
+        tuple(checks),
+        limits,
     )
 
 
@@ -174,7 +89,11 @@ def _range(interval: tuple[float, float]) -> str:
 
 def _corpus(corpus: Corpus) -> Check:
     found = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in corpus.findings.items() if count)
-    sentence = f"The corpus {corpus.sha256[:12]} has no error of health." if corpus.healthy else f"The corpus {corpus.sha256[:12]} is not healthy: {found or 'see its report'}."
+    sentence = (
+        f"The corpus {corpus.sha256[:12]} has no error of health."
+        if corpus.healthy
+        else f"The corpus {corpus.sha256[:12]} is not healthy: {found or 'see its report'}."
+    )
     return Check("corpus healthy", corpus.healthy, sentence, {"findings": dict(corpus.findings)})
 
 
@@ -195,13 +114,20 @@ def _leaks(corpus: Corpus, candidate: Evaluated, champion: Evaluated | None) -> 
     if unknown:
         sentence += f" What {' and '.join(unknown)} was trained on is not known."
     near = [{"train": a, "test": b, "similarity": round(s, 3)} for a, b, s in list(corpus.near)[:SHOWN]]
-    return Check("no test prompt in training", not wrong, sentence, {"seen": seen[:SHOWN], "near": near, "champion_saw": flattered, "unknown": unknown})
+    return Check(
+        "no test prompt in training",
+        not wrong,
+        sentence,
+        {"seen": seen[:SHOWN], "near": near, "champion_saw": flattered, "unknown": unknown},
+    )
 
 
 def _reserved(corpus: Corpus, candidate: Evaluated) -> Check:
     found = sorted(set(corpus.reserved) & set(candidate.trained_on or ()))
     sentence = (
-        f"{len(found)} golden or behavioural prompts were trained on." if found else f"None of the {len(corpus.reserved)} golden and behavioural prompts was trained on."
+        f"{len(found)} golden or behavioural prompts were trained on."
+        if found
+        else f"None of the {len(corpus.reserved)} golden and behavioural prompts was trained on."
     )
     return Check("reserved prompts kept out", not found, sentence, {"trained_on": found[:SHOWN]})
 
@@ -216,7 +142,9 @@ def _golden(candidate: Evaluated, champion: Evaluated | None, limits: Limits) ->
     enough = passed >= limits.golden * len(mine)
     sentence = f"{passed} of {len(mine)} golden prompts pass" + (f" (champion {sum(theirs.values())})" if theirs else "")
     sentence += f"; {len(lost)} that the champion passes fail." if lost else "." if enough else f"; at least {limits.golden:.0%} must."
-    return Check("golden set", enough and not lost, sentence, {"failed": sorted(one for one, good in mine.items() if not good), "lost": lost})
+    return Check(
+        "golden set", enough and not lost, sentence, {"failed": sorted(one for one, good in mine.items() if not good), "lost": lost}
+    )
 
 
 def _top1(table: Mapping[str, Any], limits: Limits) -> Check:
@@ -233,7 +161,11 @@ def _top1(table: Mapping[str, Any], limits: Limits) -> Check:
 def _words(worse: bool, unsure: bool, margin: float) -> str:
     if worse:
         return "It is worse."
-    return f"A loss of more than {100 * margin:g} points cannot be ruled out." if unsure else f"A loss of more than {100 * margin:g} points is ruled out."
+    return (
+        f"A loss of more than {100 * margin:g} points cannot be ruled out."
+        if unsure
+        else f"A loss of more than {100 * margin:g} points is ruled out."
+    )
 
 
 def _macro(champion: Evaluated, candidate: Evaluated, compared: Comparison, canonical_name: Callable[[str], str], limits: Limits) -> Check:
@@ -250,7 +182,11 @@ def _macro(champion: Evaluated, candidate: Evaluated, compared: Comparison, cano
 def _domains(table: Mapping[str, Any], limits: Limits) -> Check:
     lost, maybe, judged = domain_losses(table["per_domain"], limits.domain_recall, limits.domain_p)
     what = f"more than {100 * limits.domain_recall:g} points of recall"
-    sentence = f"{len(lost)} of {judged} domains with enough support lose {what}" if lost else f"None of the {judged} domains with enough support is shown to lose {what}"
+    sentence = (
+        f"{len(lost)} of {judged} domains with enough support lose {what}"
+        if lost
+        else f"None of the {judged} domains with enough support is shown to lose {what}"
+    )
     sentence += f": {', '.join(one['domain'] for one in lost)}." if lost else "."
     if maybe:
         sentence += f" Within chance: {', '.join(one['domain'] for one in maybe)}."

@@ -15,7 +15,9 @@ from lab.evaluation.out_of_fold import Predictions
 from lab.router.dataset import Dataset
 
 
-def macro_f1_change(champion: Predictions, candidate: Predictions, compared: Comparison, canonical_name: Callable[[str], str]) -> dict[str, float]:
+def macro_f1_change(
+    champion: Predictions, candidate: Predictions, compared: Comparison, canonical_name: Callable[[str], str]
+) -> dict[str, float]:
     """Macro-F1 of both on the compared rows, among the labels both have, and the paired 95 % bootstrap of the difference."""
     shared = sorted({canonical_name(one) for one in champion.domains} & {canonical_name(one) for one in candidate.domains})
     place = {name: n for n, name in enumerate(shared)}
@@ -30,7 +32,13 @@ def macro_f1_change(champion: Predictions, candidate: Predictions, compared: Com
         return np.asarray(macro(answers[1], weights) - macro(answers[0], weights))
 
     low, high = bootstrap(len(wanted), difference)
-    return {"champion": macro(answers[0], None), "candidate": macro(answers[1], None), "low": float(low), "high": float(high), "n": len(wanted)}
+    return {
+        "champion": macro(answers[0], None),
+        "candidate": macro(answers[1], None),
+        "low": float(low),
+        "high": float(high),
+        "n": len(wanted),
+    }
 
 
 def _among(predictions: Predictions, shared: list[str], canonical_name: Callable[[str], str]) -> np.ndarray:
@@ -52,7 +60,9 @@ def calibration_change(champion: Predictions, candidate: Predictions, rows: np.n
     return {"champion": first, "candidate": second, "low": float(low), "high": float(high), "n": len(rows)}
 
 
-def domain_losses(per_domain: Mapping[str, Mapping[str, Any]], margin: float, level: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+def domain_losses(
+    per_domain: Mapping[str, Mapping[str, Any]], margin: float, level: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
     """(lost, within chance, number judged) among the domains with enough support that lose more than ``margin`` of recall.
 
     Lost: the one-sided exact McNemar test on the domain's own prompts gives p < ``level``.
@@ -66,7 +76,15 @@ def domain_losses(per_domain: Mapping[str, Mapping[str, Any]], margin: float, le
         if loss <= margin:
             continue
         p = float(binomtest(row["broken"], row["broken"] + row["fixed"], 0.5, alternative="greater").pvalue)
-        found = {"domain": name, "n": row["n"], "champion": row["recall_a"], "candidate": row["recall_b"], "fixed": row["fixed"], "broken": row["broken"], "p": p}
+        found = {
+            "domain": name,
+            "n": row["n"],
+            "champion": row["recall_a"],
+            "candidate": row["recall_b"],
+            "fixed": row["fixed"],
+            "broken": row["broken"],
+            "p": p,
+        }
         (lost if p < level else maybe).append(found)
     return lost, maybe, len(judged)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ArtefactError
 from lab.files import folder_aside, make_folder, read_json, sha256_bytes, sha256_file, write_bytes, write_json
+from lab.release.disk import alone, sync_folder
 from lab.release.versions import ABOUT, MANIFEST, Progress, Version, publish, read_version, silent, verify
 from lab.router.folder import LABELS, META, METRICS, OURS, WEIGHTS, read_router
 
@@ -33,7 +32,9 @@ def gateway_bytes(version: Version) -> dict[str, bytes]:
     for name in GATEWAY_FILES:
         out[name] = (version.path / name).read_bytes()
         if sha256_bytes(out[name]) != version.files[name][0]:
-            raise ArtefactError(f"Version {version.short} is damaged: {name} is not what was published.", "Promote another version, or restore this one.")
+            raise ArtefactError(
+                f"Version {version.short} is damaged: {name} is not what was published.", "Promote another version, or restore this one."
+            )
     found = _tensors(out[WEIGHTS])
     if found != GATEWAY_KEYS:
         raise ArtefactError(
@@ -53,7 +54,9 @@ def _tensors(data: bytes) -> set[str]:
 def export(version: Version, folder: Path) -> Path:
     """A new plain folder with the three files. ArtefactError if ``folder`` holds something else."""
     data = gateway_bytes(version)
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, SOURCE})):
+    if folder.is_symlink() or (
+        folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, SOURCE})
+    ):
         raise ArtefactError(f"{folder} exists and is no exported router.", "Name a new folder, so that nothing is overwritten.")
     with folder_aside(folder) as aside:
         _fill(aside, version, data)
@@ -77,7 +80,7 @@ def mirror(path: Path, champion: Callable[[], Version]) -> Version:
     if path.exists() and not path.is_symlink():
         raise ArtefactError(f"{path} is a folder of its own, not a mirror.", "Move it away; the mirror puts a link there.")
     store = path.with_name(f".{path.name}-versions")
-    with _alone(path):
+    with alone(path.with_name(f".{path.name}.lock")):
         version = champion()
         data = gateway_bytes(version)
         shown = mirrored(path)
@@ -89,19 +92,13 @@ def mirror(path: Path, champion: Callable[[], Version]) -> Version:
         link.symlink_to(os.path.join(store.name, version.id), target_is_directory=True)
         try:
             os.replace(link, path)
+            sync_folder(path.parent)
         finally:
             link.unlink(missing_ok=True)
         for old in store.iterdir():
             if old.name not in (version.id, shown):
                 shutil.rmtree(old, ignore_errors=True)
     return version
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _differs(folder: Path, data: Mapping[str, bytes]) -> bool:
@@ -136,7 +133,12 @@ def import_folder(root: Path, folder: Path, *, about: Mapping[str, Any] | None =
     metrics, unbound = _metrics(folder, router.weights_sha256)
     kept = {name: (folder / name).read_bytes() for name in GATEWAY_FILES} | ({METRICS: metrics} if metrics else {})
     left_out = sorted(one.name + ("/" if one.is_dir() else "") for one in folder.iterdir() if one.name not in kept)
-    stated = {**(about or {}), "origin": "imported", "unknown": [*unknown(router.meta, metrics is not None), *unbound], "files_left_out": left_out}
+    stated = {
+        **(about or {}),
+        "origin": "imported",
+        "unknown": [*unknown(router.meta, metrics is not None), *unbound],
+        "files_left_out": left_out,
+    }
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in kept.items():
             (Path(scratch) / name).write_bytes(content)
@@ -174,6 +176,7 @@ def reread(root: Path, version: Version) -> Version:
     problems = verify(root / version.id)
     if problems:
         raise ArtefactError(
-            f"Version {version.short} is damaged: {'; '.join(map(str, problems[:3]))}.", "The champion keeps serving. Restore the version, or promote another."
+            f"Version {version.short} is damaged: {'; '.join(map(str, problems[:3]))}.",
+            "The champion keeps serving. Restore the version, or promote another.",
         )
     return read_version(root / version.id)

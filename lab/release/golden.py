@@ -50,7 +50,9 @@ def reserved_ids(path: Path) -> frozenset[str]:
     return frozenset(one.text_id for one in read_golden(path)) if path.is_file() else frozenset()
 
 
-def run_golden(router: Router, golden: Sequence[Golden], logits: Callable[[Sequence[str]], np.ndarray], taxonomy: Taxonomy) -> dict[str, bool]:
+def run_golden(
+    router: Router, golden: Sequence[Golden], logits: Callable[[Sequence[str]], np.ndarray], taxonomy: Taxonomy
+) -> dict[str, bool]:
     """Golden id → passed, for the prompts whose domain the router has. ``logits`` maps n prompts to the router's (n, N)."""
     names = [taxonomy.canonical(domain) for domain in router.domains]
     asked = [one for one in golden if taxonomy.canonical(one.domain) in names]

@@ -26,10 +26,12 @@ class Pushed:
 
 @contextmanager
 def _told(repository: str, endpoint: str | None) -> Iterator[None]:
-    """The hub's errors as one sentence. They all derive from these three; none of them quotes the token."""
+    """The hub's errors, and those of the HTTP client below it, as one sentence; none of them quotes the token."""
+    from httpx2 import HTTPError
+
     try:
         yield
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:
         reason = next(iter(str(error).strip().splitlines()), "")[:200]
         raise ArtefactError(
             f"{repository} on {endpoint or 'the hub'}: {type(error).__name__}: {reason}",
@@ -79,7 +81,13 @@ def push(
 
 
 def pull(
-    root: Path, repository: str, revision: str | None = None, *, endpoint: str | None = None, token: str | bool | None = None, progress: Progress = silent
+    root: Path,
+    repository: str,
+    revision: str | None = None,
+    *,
+    endpoint: str | None = None,
+    token: str | bool | None = None,
+    progress: Progress = silent,
 ) -> Version:
     """A repository as a version under ``root``: under its own id if it holds a sound version of this lab, else imported with what is
     unknown about it (lab.release.gateway.import_folder). Files with code or pickles are not fetched."""

@@ -57,7 +57,13 @@ def lineage(facts: Facts, provider: Provider, deployment: Deployment | None = No
 def _data(facts: Facts, provider: Provider) -> dict[str, Any]:
     snapshot = facts.snapshot
     if snapshot is None:
-        return {"source": None, "datasets_combined": [], "split": None, "language_mix": None, "copyright_status": provider.copyright_status or None}
+        return {
+            "source": None,
+            "datasets_combined": [],
+            "split": None,
+            "language_mix": None,
+            "copyright_status": provider.copyright_status or None,
+        }
     made = snapshot.composition
     sources = sorted({(one["source"], one["license_spdx"]) for one in made["sources"]})
     rows = ", ".join(f"{side} {n}" for side, n in made["split_rows"].items())

@@ -107,7 +107,9 @@ def preview(
     short, held_vectors = shadow_recipe(recipe), new_vectors[held]
     key = sha256_bytes(canonical([rows, labels_old, domains, [new.rows[n].id for n in held], short.to_json()]) + vectors[:1].tobytes())
     if baseline is None or baseline.key != key:
-        baseline = Baseline(key, _refit(vectors, labels_old, domains, held_vectors, short, lambda e: progress("refit old labels", e.epoch, short.epochs)))
+        baseline = Baseline(
+            key, _refit(vectors, labels_old, domains, held_vectors, short, lambda e: progress("refit old labels", e.epoch, short.epochs))
+        )
     logits = _refit(vectors, labels_new, domains, held_vectors, short, lambda e: progress("refit new labels", e.epoch, short.epochs))
     place = {domain: n for n, domain in enumerate(domains)}
     served = baseline.logits.copy()  # a domain that the champion lacks is taken as the refits see it

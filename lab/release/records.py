@@ -23,7 +23,11 @@ NAMES = (CARD, LINEAGE, CORPUS_RECORD, TRAINING)
 
 def records(facts: Facts, provider: Provider, deployment: Deployment | None = None) -> dict[str, str]:
     """File name → text. Without a corpus snapshot there is no PROVENANCE.json."""
-    out = {CARD: model_card(facts, provider), LINEAGE: _json(lineage(facts, provider, deployment)), TRAINING: training_document(facts, provider)}
+    out = {
+        CARD: model_card(facts, provider),
+        LINEAGE: _json(lineage(facts, provider, deployment)),
+        TRAINING: training_document(facts, provider),
+    }
     if facts.snapshot is not None:
         out[CORPUS_RECORD] = _json(corpus_record(facts, deployment.at_utc if deployment else None))
     return out

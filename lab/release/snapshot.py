@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,6 @@ class Snapshot:
 
     def files(self) -> dict[str, bytes]:
         """corpus.json and corpus_labels.jsonl, the same bytes for the same corpus."""
-        import json
-
         head = {
             "format": 1, "revision": self.revision, "corpus_sha256": self.corpus_sha256, "split_sha256": self.split_sha256,
             "rows": len(self.labels), **self.composition,
@@ -49,43 +48,47 @@ class Snapshot:
         return {CORPUS: (json.dumps(head, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode(), LABELS: jsonl_dump(lines)}
 
 
-def take_snapshot(dataset: Dataset, revision: str) -> Snapshot:
-    """Of the rows that were trained, validated and tested on. Languages of rows without one are detected (2 s for 15 000)."""
+def take_snapshot(dataset: Dataset, revision: str, source: str = "", licence: str = "") -> Snapshot:
+    """Of the rows that were trained, validated and tested on. Languages of rows without one are detected (2 s for 15 000).
+
+    ``source`` and ``licence`` are those of rows that state none of their own (the corpus's own provenance record).
+    """
     rows, splits = dataset.rows, dataset.splits
     labels = tuple(
         sorted((Label(row.id, row.domain, row.also, side) for row, side in zip(rows, splits, strict=True)), key=lambda one: (one.id, one.domain, one.also))
     )  # fmt: skip
-    return Snapshot(revision, dataset.corpus_sha256, dataset.split_sha256, labels, composition(rows, splits, dataset.left_out, dataset.renamed))
+    return Snapshot(revision, dataset.corpus_sha256, dataset.split_sha256, labels, composition(dataset, source, licence))
 
 
-def composition(rows: Sequence[Row], splits: Sequence[str], left_out: Mapping[str, int], renamed: Mapping[str, int]) -> dict[str, Any]:
+def composition(dataset: Dataset, source: str, licence: str) -> dict[str, Any]:
     """Counts that the records quote: sides, domains, languages, sources with their licences, labels a row."""
-    sides = {domain: dict.fromkeys(SIDES, 0) for domain in sorted({row.domain for row in rows})}
+    rows, splits = dataset.rows, dataset.splits
+    sides = {domain: dict.fromkeys(SIDES, 0) for domain in dataset.domains}
     for row, side in zip(rows, splits, strict=True):
         sides[row.domain][side] += 1
-    sources = Counter((row.domain, row.source, row.licence) for row in rows)
+    sources = Counter((row.domain, row.source or source, row.licence or licence) for row in rows)
     return {
-        "split_rows": {side: list(splits).count(side) for side in SIDES},
+        "split_rows": {side: splits.count(side) for side in SIDES},
         "per_domain": sides,
         "per_language": dict(sorted(Counter(row.lang or detect(row.text) for row in rows).items(), key=lambda one: (-one[1], one[0]))),
-        "sources": [{"domain": d, "source": s, "license_spdx": licence, "rows": n} for (d, s, licence), n in sorted(sources.items())],
+        "sources": [{"domain": d, "source": s, "license_spdx": own, "rows": n} for (d, s, own), n in sorted(sources.items())],
         "rows_with_also": sum(bool(row.also) for row in rows),
-        "left_out": dict(left_out),
-        "renamed": dict(renamed),
+        "left_out": dict(dataset.left_out),
+        "renamed": dict(dataset.renamed),
     }
 
 
 def read_snapshot(files: Mapping[str, bytes]) -> Snapshot:
     """From the bytes of the two files. ArtefactError if the labels do not give the hashes that the header states."""
-    import json
-
     try:
         head = json.loads(files[CORPUS])
         lines = [(number, value) for number, value in jsonl_parse(files[LABELS])]
         labels = tuple(Label(value["id"], value["domain"], tuple(value["also"]), value["split"]) for _, value in lines)
         fixed = {key: head[key] for key in ("revision", "corpus_sha256", "split_sha256", "rows")}
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{CORPUS} or {LABELS} is no corpus snapshot ({type(error).__name__}: {error}).", "Restore the version.") from None
+        raise ArtefactError(
+            f"{CORPUS} or {LABELS} is no corpus snapshot ({type(error).__name__}: {error}).", "Restore the version."
+        ) from None
     found = (corpus_sha256(labels), split_sha256(labels, [one.split for one in labels]), len(labels))  # type: ignore[arg-type]
     if found != (fixed["corpus_sha256"], fixed["split_sha256"], fixed["rows"]):
         raise ArtefactError(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from lab.errors import ArtefactError, InputError
 from lab.files import canonical, make_folder, sha256_bytes, sha256_file
+from lab.release.disk import alone, sync_folder, write_synced
 from lab.release.snapshot import CORPUS, LABELS, Snapshot, read_snapshot
 from lab.router.router import Router
 
@@ -92,7 +91,7 @@ def publish(
     extra = dict(extra or {}) | {ABOUT: about if isinstance(about, bytes) else _pretty({"format": FORMAT, "kind": kind, **about})}
     make_folder(root)
     try:
-        with _alone(root):
+        with alone(root / LOCK):
             sweep(root)
             aside = Path(tempfile.mkdtemp(dir=root, prefix=SCRATCH))
             try:
@@ -135,31 +134,6 @@ def _publish(
         os.replace(aside, target)
         sync_folder(root)
     return read_version(target)
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """A new file that is on the disk when this returns, readable by all, writable by nobody."""
-    with path.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    path.chmod(0o444)
-
-
-def sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One publisher at a time; the kernel lets go of the lock when a process is killed."""
-    with (root / LOCK).open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def sweep(root: Path) -> list[str]:
@@ -288,7 +262,9 @@ def list_versions(root: Path) -> list[Version | Broken]:
 
 def find_version(root: Path, given: str) -> Version:
     """By id or by a prefix of at least 6 characters. InputError if there is none or more than one."""
-    names = [path.name for path in root.iterdir() if path.is_dir() and path.name.startswith(given)] if root.is_dir() and len(given) >= 6 else []
+    names = (
+        [path.name for path in root.iterdir() if path.is_dir() and path.name.startswith(given)] if root.is_dir() and len(given) >= 6 else []
+    )
     if len(names) != 1 or given.startswith("."):
         found = f"{len(names)} versions begin with it" if names else "none begins with it"
         raise InputError(f"There is no version '{given[:64]}': {found}.", "Name a listed version by 6 or more characters of its id.")

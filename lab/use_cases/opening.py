@@ -17,9 +17,12 @@ from lab.corpus.rows import Reading, Row
 from lab.curation.intake import import_shipped
 from lab.curation.taxonomy_store import mirror
 from lab.database.connect import Database
-from lab.errors import EncoderError, InputError
+from lab.errors import ArtefactError, EncoderError, InputError
+from lab.files import read_json
 from lab.home import Home
-from lab.router.folder import WEIGHTS, stamp
+from lab.release.gateway import mirrored
+from lab.release.versions import Version, list_versions
+from lab.router.folder import META, OURS, WEIGHTS, stamp
 from lab.router.router import Router
 from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
@@ -31,6 +34,9 @@ Progress = Callable[[str, int, int], None]
 REFERENCE = "fp32"
 """Corpus vectors, training and evaluation use this precision; ``Settings.precision`` answers typed prompts."""
 
+DOMAINS, CATEGORIES = "domains", "categories"
+"""Kinds of routers: the product's own, and those that tell a selector's categories apart."""
+
 
 @dataclass(frozen=True)
 class CorpusIndex:
@@ -40,6 +46,10 @@ class CorpusIndex:
     splits: list[str]
     vectors: np.ndarray
     by_id: dict[str, int]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return [row.text for row in self.rows]
 
 
 class Opening:
@@ -54,7 +64,9 @@ class Opening:
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._indexes: dict[str, CorpusIndex] = {}
         self._predictions = {}
+        self._kinds: dict[tuple, str] = {}
         self._live: dict[str, tuple[Any, Any]] = {}
+        self._version_names: tuple[int, dict[str, Path]] | None = None
         self._files: dict[Path, tuple[Any, Any]] = {}
 
     @property
@@ -110,27 +122,65 @@ class Opening:
 
     # routers and encoders
 
-    def router_names(self) -> list[str]:
-        """Shipped routers, the default first."""
-        names = (
-            sorted(path.name for path in self.home.routers.iterdir() if (path / WEIGHTS).is_file()) if self.home.routers.is_dir() else []
-        )
+    def shipped_names(self, kind: str = DOMAINS) -> list[str]:
+        """Shipped routers, the default first. ``kind``: what they tell apart, as the lab's key of meta.json says; domains if it does not."""
+        folders = [path for path in self.home.routers.iterdir() if (path / WEIGHTS).is_file()] if self.home.routers.is_dir() else []
+        names = [path.name for path in folders if self._kind(path) == kind]
         return sorted(names, key=lambda name: (name != self.settings.default_router, name))
 
+    def _kind(self, path: Path) -> str:
+        key = (path, *stamp(path))
+        if key not in self._kinds:
+            try:
+                ours = read_json(path / META).get(OURS) or {}
+                self._kinds[key] = str(ours.get("kind") or DOMAINS)
+            except (ArtefactError, AttributeError):  # a damaged folder is listed; opening it says what is wrong
+                self._kinds[key] = DOMAINS
+        return self._kinds[key]
+
+    def router_names(self) -> list[str]:
+        """What can be looked at: the one that serves first, then the shipped routers, then versions, newest first."""
+        names = [*self.shipped_names(), *self._version_paths()]
+        return sorted(names, key=lambda name: name != self.serving_name())
+
+    def _version_paths(self) -> dict[str, Path]:
+        """Name → folder of the versions that were made or imported here, newest first."""
+        root = self.home.versions
+        try:
+            key = os.stat(root).st_mtime_ns
+        except FileNotFoundError:
+            return {}
+        if self._version_names is None or self._version_names[0] != key:
+            found = [one for one in list_versions(root) if isinstance(one, Version) and one.about.get("origin") != "shipped"]
+            found.sort(key=lambda one: str(one.about.get("made_at_utc", "")), reverse=True)
+            self._version_names = (key, {str(one.about.get("name") or one.short): one.path for one in reversed(found)})
+        return dict(reversed(self._version_names[1].items()))
+
+    def serving_name(self) -> str:
+        """The name of the router that answers when none is named: the champion, or before any promotion the default one."""
+        version = mirrored(self.home.serving)
+        return next((name for name, path in self._version_paths().items() if path.name == version), self.settings.default_router)
+
     def router(self, name: str | Path | None = None) -> Router:
-        """A shipped router by name, or any router folder by path."""
-        given = str(name or self.settings.default_router)
-        shipped = self.home.routers / given
-        path = shipped if given in self.router_names() else Path(given).expanduser()
-        if path is not shipped and not path.exists():
-            raise InputError(
-                f"There is no router '{given}'.",
-                f"Shipped are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.",
-            )
-        key = (path.resolve(), *stamp(path))
+        """A shipped router or a version by name, or any router folder by path; the one that serves if none is named."""
+        given = str(name or self.serving_name())
+        shipped = (*self.shipped_names(), *self.shipped_names(CATEGORIES))
+        known = {one: self.home.routers / one for one in shipped} | self._version_paths()
+        path = known.get(given, Path(given).expanduser())
+        if given not in known and not path.exists():
+            raise InputError(f"There is no router '{given}'.", f"Known are: {', '.join(known) or 'none'}; or give the path of a router folder.")
+        try:
+            return self._loaded(path.resolve(), given if given in known else path.resolve().name)
+        except ArtefactError:
+            if name is not None or given in self.shipped_names():
+                raise
+            return self._loaded(self.home.serving.resolve(), given)  # the version's folder is damaged: its copy for the gateway keeps serving
+
+    def _loaded(self, path: Path, name: str) -> Router:
+        key = (path, *stamp(path))
         with self._lock:
             if key not in self._routers:
-                self._routers[key] = Router.load(path.resolve(), given if path is shipped else path.resolve().name)
+                self._routers[key] = Router.load(path, name)
             return self._routers[key]
 
     def encoder(self, name: str, precision: str) -> Encoder:

@@ -16,6 +16,7 @@ from lab.curation.queues import CATALOGUE
 from lab.curation.state import Actor, Item, Prompt, State
 from lab.errors import InputError
 from lab.evaluation.out_of_fold import UNKNOWN
+from lab.release.snapshot import CORPUS, LABELS, read_snapshot
 from lab.router.head import sigmoid
 from lab.router.router import Router
 from lab.use_cases.curating import Curating
@@ -149,7 +150,7 @@ class Queueing(Curating, Evaluating, Probing):
         return Material(
             [one.id for one in listed], [one.text for one in listed], vectors, domains, probabilities, fair, primary, also,
             [one.split for one in listed], f"Router {router.name}", [frozenset(deciders.get(one.id, ())) for one in listed],
-            np.asarray([state.flagged for state in states]), other, unlike, given=given,
+            np.asarray([state.flagged for state in states]), other, unlike, given=given, labelled=np.asarray([state.domain is not None for state in states]),
         )  # fmt: skip
 
     def _given(self, connection, name: str) -> dict[str, dict[str, str]]:
@@ -164,7 +165,7 @@ class Queueing(Curating, Evaluating, Probing):
     def fair_probabilities(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(n, N) calibrated probabilities and (n,) bool: by a router that has not learnt from the prompt.
 
-        Out-of-fold for prompts of the shipped corpus; live for prompts that came later or stood on the test side.
+        Out-of-fold for prompts of the shipped corpus; live for later ones, unless the router was trained on them (a version says so).
         """
         predictions = self.out_of_fold(router, progress)
         known = {row.id: n for n, row in enumerate(predictions.rows)}
@@ -172,11 +173,21 @@ class Queueing(Curating, Evaluating, Probing):
         logits, fair = np.zeros((len(listed), len(router.domains)), np.float32), np.ones(len(listed), dtype=bool)
         logits[rows >= 0] = predictions.logits[rows[rows >= 0]]
         fair[rows >= 0] = predictions.kind == "out-of-fold"
+        learnt = self._learnt(router)
+        fair[rows < 0] = [listed[n].id not in learnt for n in np.flatnonzero(rows < 0)]
         new = np.flatnonzero(rows < 0)
         if len(new):
             logits[new] = self.live_logits(router, [listed[n].text for n in new], vectors[new])
         probabilities = router.calibration.probabilities(logits)
         return (sigmoid(logits) if probabilities is None else probabilities), fair
+
+    def _learnt(self, router: Router) -> set[str]:
+        """Text ids of the training rows of a version that was made here; empty for shipped routers, which learnt from the shipped corpus only."""
+        path = router.folder.path
+        if not all((path / name).is_file() for name in (CORPUS, LABELS)):
+            return set()
+        snapshot = read_snapshot({name: (path / name).read_bytes() for name in (CORPUS, LABELS)})
+        return {one.id for one in snapshot.labels if one.split == "train"}
 
     def live_logits(self, router: Router, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
         return router.logits(vectors)
