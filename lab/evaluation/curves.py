@@ -78,10 +78,10 @@ def domain_thresholds(
     return out
 
 
-def multi_label(scores: np.ndarray, primary: np.ndarray, also: np.ndarray) -> dict[str, float]:
+def multi_label(scores: np.ndarray, primary: np.ndarray, also: np.ndarray) -> dict[str, float | None]:
     """The gateway's selections (score ≥ 0.50, at most 4) against domain + also: micro precision and recall, and top-1 counting also.
 
-    ``scores`` (n, N) sigmoids; ``primary`` (n,); ``also`` (n, N) 0/1.
+    ``scores`` (n, N) sigmoids; ``primary`` (n,); ``also`` (n, N) 0/1. Precision is None where nothing was selected.
     """
     n, size = scores.shape
     wanted = also.astype(bool) | (np.arange(size) == primary[:, None])
@@ -89,7 +89,7 @@ def multi_label(scores: np.ndarray, primary: np.ndarray, also: np.ndarray) -> di
     chosen = (scores >= GATEWAY_SCORE) & (rank < GATEWAY_MOST)
     hit = (chosen & wanted).sum()
     return {
-        "precision": float(hit / chosen.sum()) if chosen.any() else float("nan"),
+        "precision": float(hit / chosen.sum()) if chosen.any() else None,
         "recall": float(hit / wanted.sum()),
         "top1_or_also": float(wanted[np.arange(n), scores.argmax(axis=1)].mean()),
     }

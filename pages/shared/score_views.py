@@ -77,8 +77,9 @@ def slices_view(summary: dict[str, Any], judged: Judged) -> None:
     )
     _, also = place_labels(p.router, rows, bench().taxonomy)
     many = multi_label(sigmoid(p.logits[keep]), p.primary[keep], also)
+    precision = "–" if many["precision"] is None else f"{many['precision']:.1%}"
     st.caption(
-        f"Multi-label, domain + also: the gateway's selections (score ≥ 0.50, at most 4) have precision {many['precision']:.1%} and recall {many['recall']:.1%}; "
+        f"Multi-label, domain + also: the gateway's selections (score ≥ 0.50, at most 4) have precision {precision} and recall {many['recall']:.1%}; "
         f"counting also, the first domain is right on {many['top1_or_also']:.1%}."
     )
 
