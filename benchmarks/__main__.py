@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, browser, cold_start, evaluation, memory, queues, route, train
+from benchmarks import batch, browser, cold_start, curation, evaluation, memory, queues, route, train
 
 ALL = {
     "memory": memory.run,
@@ -15,6 +15,7 @@ ALL = {
     "cold_start": cold_start.run,
     "train": train.run,
     "evaluation": evaluation.run,
+    "curation": curation.run,
     "queues": queues.run,
     "browser": browser.run,
 }

@@ -75,6 +75,11 @@ def states(connection: sa.Connection, ids: Iterable[str]) -> dict[str, State]:
     }
 
 
+def all_states(connection: sa.Connection) -> dict[str, State]:
+    """Text id → label now, of every prompt."""
+    return {row.prompt_id: state_of(row) for row in connection.execute(sa.select(labels))}
+
+
 def everything(connection: sa.Connection, origin: str = "", labelled: bool | None = None) -> list[tuple[Prompt, State]]:
     """All prompts with their labels, in the order in which they came. ``labelled`` True: only those with a domain, routable."""
     statement = sa.select(prompts, labels).join(labels, labels.c.prompt_id == prompts.c.id).order_by(prompts.c.added_at_utc, prompts.c.id)

@@ -65,7 +65,7 @@ class Opening:
         self._indexes: dict[str, CorpusIndex] = {}
         self._predictions = {}
         self._kinds: dict[tuple, str] = {}
-        self._live: dict[str, tuple[Any, Any]] = {}
+        self._live: dict[str, Any] = {}
         self._version_names: tuple[int, dict[str, Path]] | None = None
         self._files: dict[Path, tuple[Any, Any]] = {}
 

@@ -61,7 +61,6 @@ class LiveIndex:
     """Every prompt of the curation set with its reference vector (n, D)."""
 
     prompts: list[Prompt]
-    states: list[State]
     vectors: np.ndarray
     place: dict[str, int]
 
@@ -110,31 +109,29 @@ class Queueing(Curating, Evaluating, Probing):
         return next(one for one in self.queues() if one.name == name)
 
     def live_index(self, encoder_name: str, progress: Progress | None = None) -> LiveIndex:
-        """Labels as they are now; vectors from the cache, new prompts encoded."""
+        """Vectors from the cache, new prompts encoded. Prompts are only ever added, so their number says whether it is up to date."""
         encoder = self.encoder(encoder_name, REFERENCE if self.settings.precision != "torch" else "torch")
         with self.database.read() as connection:
-            key = (encoder.id, log.newest(connection))
+            count = prompts.count(connection)
         with self._lock:
             known = self._live.get(encoder.id)
-            if known is not None and known[0] == key:
-                return known[1]
+            if known is not None and len(known.prompts) == count:
+                return known
             with self.database.read() as connection:
-                pairs = prompts.everything(connection)
-            listed = [prompt for prompt, _ in pairs]
-            place = {prompt.id: n for n, prompt in enumerate(listed)}
-            if known is not None and list(place) == list(known[1].place):
-                vectors = known[1].vectors
-            else:
-                report = (lambda done, of: progress("encode new prompts", done, of)) if progress else None
-                vectors = self.vectors.encode(encoder, [prompt.text for prompt in listed], report)
-            index = LiveIndex(listed, [state for _, state in pairs], vectors, place)
-            self._live[encoder.id] = (key, index)
+                listed = [prompt for prompt, _ in prompts.everything(connection)]
+            report = (lambda done, of: progress("encode new prompts", done, of)) if progress else None
+            vectors = self.vectors.encode(encoder, [prompt.text for prompt in listed], report)
+            index = LiveIndex(listed, vectors, {prompt.id: n for n, prompt in enumerate(listed)})
+            self._live[encoder.id] = index
             return index
 
     def _material(self, router: Router, name: str, progress: Progress | None) -> Material:
         index = self.live_index(router.encoder_name, progress)
-        routable = [n for n, state in enumerate(index.states) if state.routable]
-        listed, states, vectors = [index.prompts[n] for n in routable], [index.states[n] for n in routable], index.vectors[routable]
+        with self.database.read() as connection:
+            now = prompts.all_states(connection)
+        routable = [n for n, prompt in enumerate(index.prompts) if now[prompt.id].routable]
+        listed, vectors = [index.prompts[n] for n in routable], index.vectors[routable]
+        states = [now[prompt.id] for prompt in listed]
         domains = [self.taxonomy.canonical(domain) for domain in router.domains]
         place = {domain: n for n, domain in enumerate(domains)}
         primary = np.asarray([place.get(state.domain or "", UNKNOWN) for state in states], dtype=np.int64)
@@ -253,7 +250,9 @@ class Queueing(Curating, Evaluating, Probing):
         cosine = index.vectors @ index.vectors[own]
         cosine[own] = -np.inf
         best = np.argpartition(-cosine, min(k, len(cosine) - 1))[:k]
-        return [(index.prompts[n], index.states[n], float(cosine[n])) for n in best[np.argsort(-cosine[best], kind="stable")] if n != own]
+        order = [n for n in best[np.argsort(-cosine[best], kind="stable")] if n != own]
+        now = self.state([index.prompts[n].id for n in order])
+        return [(*now[index.prompts[n].id], float(cosine[n])) for n in order]
 
     def corpus_now(self) -> list[Row]:
         """Labelled, routable prompts as rows, with the side of the split they were given."""
