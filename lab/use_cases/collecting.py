@@ -1,8 +1,8 @@
-"""The curation set as a whole: what has changed since when, files in and out, agreement between people."""
+"""The curation set as files: in as one revertible batch, out as deterministic bytes; the sides of new prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from lab.corpus.rows import Row
 from lab.corpus.split import assign
 from lab.curation import batches, intake, prompts
 from lab.curation import events as log
-from lab.curation.diff import LabelDiff, compare_labels
 from lab.curation.events import Change
 from lab.curation.formats.export import Export, export
 from lab.curation.formats.labelled import Labelled
@@ -19,22 +18,7 @@ from lab.curation.state import Actor, Event, Prompt, State
 from lab.errors import InputError
 from lab.text.language import detect
 from lab.use_cases.opening import Progress
-from lab.use_cases.queueing import Queueing
-
-
-@dataclass(frozen=True)
-class SetChange:
-    """One prompt whose label differs from what it was at the start. ``last`` made it so; ``events`` since the start, oldest first."""
-
-    prompt: Prompt
-    before: State
-    after: State
-    last: Event
-    events: tuple[Event, ...]
-
-    @property
-    def people(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(event.who for event in self.events))
+from lab.use_cases.reviewing import Reviewing
 
 
 @dataclass(frozen=True)
@@ -47,46 +31,8 @@ class ImportPlan:
     same: int
 
 
-class Collecting(Queueing):
+class Collecting(Reviewing):
     """A part of :class:`lab.workbench.Workbench`."""
-
-    def start_event(self) -> int:
-        """The event after which people began: the end of the shipped corpus's import."""
-        with self.database.read() as connection:
-            return log.end_of_shipped(connection, intake.SHIPPED.name)
-
-    def newest_event(self) -> int:
-        with self.database.read() as connection:
-            return log.newest(connection)
-
-    def changes(self, since_event: int | None = None) -> list[SetChange]:
-        """Prompts whose label is not what it was after ``since_event`` (default: the shipped corpus), the newest change first."""
-        since = self.start_event() if since_event is None else since_event
-        with self.database.read() as connection:
-            history: dict[str, list[Event]] = {}
-            for event in log.since(connection, since, changed=True):
-                history.setdefault(event.prompt_id, []).append(event)
-            moved = {one: events for one, events in history.items() if events[0].before != events[-1].after}
-            known = prompts.get(connection, moved)
-        out = [SetChange(known[one], events[0].before, events[-1].after, events[-1], tuple(events)) for one, events in moved.items()]
-        return sorted(out, key=lambda one: -one.last.id)
-
-    def decisions(self, since_event: int | None = None) -> list[Event]:
-        """Everything that people did since, newest first; the import of the shipped corpus left out."""
-        since = self.start_event() if since_event is None else since_event
-        with self.database.read() as connection:
-            return log.since(connection, since)[::-1]
-
-    def diff(self, since_event: int | None = None) -> LabelDiff:
-        """The set at ``since_event`` and now (lab.curation.diff)."""
-        since = self.start_event() if since_event is None else since_event
-        with self.database.read() as connection:
-            return compare_labels(log.states_at(connection, since), log.states_at(connection, log.newest(connection)))
-
-    def evaluation_set(self) -> tuple[int, int]:
-        """(version, prompts): a new version whenever the label of a test-side prompt changes."""
-        with self.database.read() as connection:
-            return 1 + log.count_changes_of_split(connection, "test", log.end_of_shipped(connection, intake.SHIPPED.name)), prompts.count_split(connection, "test")
 
     # files
 
@@ -146,19 +92,6 @@ class Collecting(Queueing):
             prompts.set_splits(connection, new)
         return {side: sum(one == side for one in new.values()) for side in sorted(set(new.values()))}
 
-    # agreement
-
-    def decided_by_person(self) -> dict[str, dict[str, str]]:
-        """Person → prompt → what the person's last decision on it said (a domain, or "(not routable)"). Bulk changes are no reading."""
-        out: dict[str, dict[str, str]] = {}
-        with self.database.read() as connection:
-            undone = log.undone(connection)
-            for event in log.since(connection, actions=("label", "keep", "also", "not_routable")):
-                if event.id not in undone:
-                    out.setdefault(event.who, {})[event.prompt_id] = "(not routable)" if not event.after.routable else event.after.domain or "(no label)"
-        return out
-
-
 def _labelled(prompt: Prompt, state: State, last: Event | None) -> Labelled:
     row = Labelled(
         prompt.id, prompt.text, state.domain, state.also, state.routable, state.flagged, prompt.language, prompt.source, prompt.licence, prompt.part, prompt.split
@@ -170,12 +103,3 @@ def _labelled(prompt: Prompt, state: State, last: Event | None) -> Labelled:
 
 def _prompt(row: Labelled) -> Prompt:
     return Prompt(row.id, row.text, row.language or detect(row.text), row.source, row.licence, row.part, row.split, "import")
-
-
-def disagreements(decided: Mapping[str, Mapping[str, str]], people: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Prompts on which the last words of the people differ: (prompt, person → word)."""
-    by_prompt: dict[str, dict[str, str]] = {}
-    for person in people:
-        for prompt_id, word in decided.get(person, {}).items():
-            by_prompt.setdefault(prompt_id, {})[person] = word
-    return [(prompt_id, words) for prompt_id, words in sorted(by_prompt.items()) if len(set(words.values())) > 1]
