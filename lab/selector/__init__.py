@@ -1,0 +1,1 @@
+"""Choosing the model for a query: outcomes, features, algorithms, files, judgement, decisions."""

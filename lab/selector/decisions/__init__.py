@@ -1,0 +1,1 @@
+"""The decisions part of a semantic-router configuration: read, checked, evaluated."""
