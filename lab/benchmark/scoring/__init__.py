@@ -1,0 +1,1 @@
+"""Scores of answers, one module a family of metrics (spec selectors.md §6)."""

@@ -1,0 +1,93 @@
+"""The decisions of a router's configuration, edited here and tried with a query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.errors import InputError, LabError
+from pages.shared.frame import bench, literal, show_error
+
+EXAMPLE = """\
+model_selection:
+  ml:
+    enabled: true
+default_model: small
+decisions:
+  - name: math
+    description: Mathematics and quantitative reasoning
+    priority: 100
+    rules:
+      operator: AND
+      conditions:
+        - {type: domain, name: math}
+    algorithm: {type: knn}
+    modelRefs: [{model: small}, {model: large}]
+  - name: anything-else
+    description: All other queries
+    priority: 10
+    rules:
+      operator: NOT
+      conditions:
+        - {type: domain, name: math}
+    algorithm: {type: static}
+    modelRefs: [{model: small}]
+"""
+
+
+def decisions_view() -> None:
+    st.caption("Which decision of a configuration a query meets, and which of its models is taken. Flat and nested layouts are read; nothing is stored.")
+    state = st.session_state
+    upload = st.file_uploader("A config.yaml", type=["yaml", "yml"], key="decisions_file")
+    if upload is not None and state.get("decisions_id") != upload.file_id:
+        state.decisions_id = upload.file_id
+        try:
+            state.decisions = state.decisions_kept = upload.getvalue().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{upload.name} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.") from None
+    if "decisions" not in state:  # what a widget holds is gone when its page is left
+        state.decisions = state.get("decisions_kept", EXAMPLE)
+    left, right = st.columns(2, gap="large")
+    with left:
+        text = st.text_area("config.yaml", key="decisions", height=520)
+        state.decisions_kept = text
+        st.download_button("Download config.yaml", text, "config.yaml", "application/yaml", icon=":material/download:")
+    with right:
+        query = st.text_input("Test query", "What is the integral of x squared?", key="decisions_query", max_chars=20_000)
+        if not query.strip():
+            st.info("Type a query.", icon=":material/keyboard:")
+            return
+        try:
+            found = bench().decide(query, text)
+        except LabError as error:
+            show_error(error)
+            return
+        _decision(found)
+
+
+def _decision(found: dict[str, Any]) -> None:
+    category = found["category"]
+    cells = st.columns(3)
+    cells[0].metric("Decision", literal(found["decision"] or "none"))
+    cells[1].metric("Model", literal(found["model"] or "none"))
+    cells[2].metric("Category", literal(category["name"]), help="Found by the category router." if category["source"] != "given" else None)
+    if category["probability"] is not None:
+        cells[2].caption(f"probability {category['probability']:.0%}")
+    st.markdown(literal(found["reason"]) + ".")
+    for warning in found["warnings"]:
+        st.warning(literal(str(warning)), icon=":material/warning:")
+    rows = [
+        {"Decision": one["name"], "Matches": "yes" if one["matched"] else "no", "Confidence": one["confidence"], "Priority": one["priority"], "Tier": one["tier"], "Line": one["line"], "Rule": _rule(one["tree"])}
+        for one in found["decisions"]
+    ]  # fmt: skip
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="decisions-table", column_config={"Confidence": st.column_config.NumberColumn(format="%.2f")})
+
+
+def _rule(tree: dict[str, Any]) -> str:
+    """A rule on one line, each part with ✓, ✗ or ? for what it said."""
+    mark = {True: "✓", False: "✗"}.get(tree.get("matched"), "?")
+    if "operator" in tree:
+        return f"{mark} {tree['operator']}({', '.join(_rule(one) for one in tree.get('conditions', []))})"
+    return f"{mark} {tree.get('type', 'always')}{' ' + str(tree['name']) if tree.get('name') else ''}"
