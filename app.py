@@ -1,6 +1,7 @@
 """Router Lab. Start with ``make run``, or ``streamlit run app.py`` in an environment that has requirements.txt."""
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -9,9 +10,18 @@ from pages.shared import people
 from pages.shared.frame import show_error
 
 
+def _visible(role: str) -> Literal["visible", "hidden"]:
+    """Whether the navigation lists a group of pages; a link opens them for everybody, to look at."""
+    try:
+        return "visible" if people.may(role) else "hidden"
+    except LabError:  # the page says what is wrong
+        return "visible"
+
+
 def main() -> None:
     """The frame of every page: title, navigation, and the edge where errors become sentences."""
     st.set_page_config(page_title="Router Lab", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="wide")
+    ship = _visible("maintainer")
     navigation = st.navigation(
         {
             "Explore": [
@@ -20,6 +30,14 @@ def main() -> None:
                 st.Page("pages/confusions.py", title="Confusions", icon=":material/grid_on:", url_path="confusions"),
                 st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
                 st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:", url_path="guide"),
+            ],
+            "Curate": [
+                st.Page("pages/queue.py", title="Queue", icon=":material/inbox:", url_path="queue"),
+                st.Page("pages/curation.py", title="Curation set", icon=":material/rule:", url_path="curation"),
+            ],
+            "Ship": [
+                st.Page("pages/retrain.py", title="Retrain", icon=":material/model_training:", url_path="retrain", visibility=ship),
+                st.Page("pages/models.py", title="Models", icon=":material/inventory_2:", url_path="models", visibility=ship),
             ],
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.use_cases.mapping import Mapping
 from lab.use_cases.opening import REFERENCE, CorpusIndex, Opening, Progress
-from lab.use_cases.retraining import Retraining
+from lab.use_cases.recording import Recording
 from lab.use_cases.routing import Neighbour, Route, Routing
 from lab.use_cases.taxonomies import Taxonomies
 from lab.use_cases.traffic import Traffic
@@ -13,5 +13,5 @@ from lab.use_cases.training import Training
 __all__ = ["REFERENCE", "CorpusIndex", "Neighbour", "Opening", "Progress", "Route", "Workbench"]
 
 
-class Workbench(Retraining, Traffic, Taxonomies, Routing, Mapping, Training):
+class Workbench(Recording, Traffic, Taxonomies, Routing, Mapping, Training):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""

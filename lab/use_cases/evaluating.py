@@ -47,7 +47,8 @@ class Evaluating(Opening):
         router = router if isinstance(router, Router) else self.router(router)
         _, vectors = self._reference_vectors(router, rows, progress)
         primary, _ = place_labels(router, rows, self.taxonomy)
-        return Predictions(router, list(rows), router.logits(vectors), primary, "direct", corpus_sha256(rows))
+        logits = router.logits(vectors, [row.text for row in rows])
+        return Predictions(router, list(rows), logits, primary, "direct", corpus_sha256(rows))
 
     def test_predictions(self, router: str | Path | Router) -> Predictions:
         """On the frozen test side of the shipped corpus, by the router that is served."""
@@ -59,7 +60,8 @@ class Evaluating(Opening):
         places = [n for n, side in enumerate(index.splits) if side == "test"]
         rows = [index.rows[n] for n in places]
         primary, _ = place_labels(router, rows, self.taxonomy)
-        return Predictions(router, rows, router.logits(index.vectors[places]), primary, "test side", corpus_sha256(rows))
+        logits = router.logits(index.vectors[places], [row.text for row in rows])
+        return Predictions(router, rows, logits, primary, "test side", corpus_sha256(rows))
 
     def compare(self, a: str | Path, b: str | Path, rows: Sequence[Row], mode: str, progress: Progress | None = None) -> dict[str, Any]:
         """Figures of lab.evaluation.compare with what they are bound to."""
@@ -115,7 +117,7 @@ class Evaluating(Opening):
                     run_in_process(str(router.folder.path), (lambda done, of: progress("fit five folds", done, of)) if progress else None)
                     logits = load(kept, router.sha256, index.rows)
                 if logits is None:
-                    logits, kind = router.logits(index.vectors), "direct"
+                    logits, kind = router.logits(index.vectors, index.texts), "direct"
                 self._predictions[key] = Predictions(router, index.rows, logits, primary, kind, corpus_sha256(index.rows))
             return self._predictions[key]
 
@@ -139,8 +141,9 @@ class Evaluating(Opening):
             raise ArtefactError(
                 f"{router.folder.path}: the recipe in meta.json is of another version ({error}).", "Train the router again in this lab."
             ) from None
+        full, blend = router.logits(index.vectors, index.texts), router.lexical.blend if router.lexical else None
         logits = compute(
-            index.vectors, primary, also, fold_numbers(index.rows), validation, recipe, router.logits(index.vectors), progress=progress
+            index.vectors, primary, also, fold_numbers(index.rows), validation, recipe, full, progress=progress, texts=index.texts, blend=blend
         )
         path = router.folder.path / NAME if ship else self.home.out_of_fold / f"{router.sha256[:16]}.npz"
         save(path, router.sha256, index.rows, logits)

@@ -21,8 +21,8 @@ from lab.release.snapshot import take_snapshot
 from lab.release.versions import Broken, Problem, Version, find_version, list_versions, publish, verify
 from lab.use_cases.collecting import Collecting
 
-RETRAIN = "retrain"
-ROUTER = "router"
+RETRAIN, GATE = "retrain", "gate"
+"""Kinds of jobs."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,8 @@ class Registry(Collecting):
                 serving = promotions.champion(connection)
             if serving is None:
                 first = next(one for one in self._sound() if one.about.get("name") == self.settings.default_router)
-                try:
+                with contextlib.suppress(InputError):  # another process has started the registry at the same time
                     promotions.add(self.database, SHIPPED, first.id, "", "promote", {}, "shipped with Router Lab")
-                except InputError:
-                    pass  # another process has started the registry at the same time
             self.mirror()
         return root
 
@@ -139,13 +137,15 @@ class Registry(Collecting):
         self.require(actor, "maintainer")
         version = gateway.reread(self._registry, self.version(given))
         before = {one.version for one in self.promotion_history()}
-        action, record = ("rollback", {}) if version.id in before else ("promote", self._permission(actor, version, reason))
+        action, record = ("rollback", {}) if version.id in before else ("promote", self._permission(actor, version, replaced, reason))
         done = promotions.add(self.database, actor, version.id, replaced, action, record, reason.strip())
         self.mirror()
         return done
 
-    def _permission(self, actor: Actor, version: Version, reason: str) -> Mapping[str, Any]:
+    def _permission(self, actor: Actor, version: Version, replaced: str, reason: str) -> Mapping[str, Any]:
         verdict = self._verdicts().get(version.id)
+        if verdict is not None and verdict.champion != replaced:
+            raise InputError(f"The gate held {version.short} against {str(verdict.champion)[:12]}, which serves no more.", "Run the gate on it again.")
         given = override(verdict, actor.name, actor.verified, reason, now()) if verdict is not None and not verdict.passed and reason.strip() else None
         may_promote(verdict, given)
         return {"verdict": verdict.to_json() if verdict else None, "override": given.to_json() if given else None}

@@ -82,7 +82,7 @@ class Routing(Probing):
         ready = time.perf_counter()
         vector = encoder.encode([prepared])[0]
         encoded = time.perf_counter()
-        scored = router.score(vector)
+        scored = router.score(vector, prepared)
         decision, outside = self._decide(router, scored, vector, target, guard)
         done = time.perf_counter()
         timings = {
@@ -110,7 +110,7 @@ class Routing(Probing):
         each = {"total": (time.perf_counter() - start) * 1e3 / max(1, len(texts))}
         out = []
         for text, vector in zip(texts, vectors, strict=True):
-            scored = router.score(vector)
+            scored = router.score(vector, text)
             decision, outside = self._decide(router, scored, vector, target, guard)
             out.append(self._route(router, encoder, scored, decision, outside, text, top_k, each))
         return out
@@ -155,7 +155,7 @@ class Routing(Probing):
         if domain not in router.domains:
             raise InputError(f"Router {router.name} has no domain '{domain}'.", f"Use one of: {', '.join(router.domains)}.")
         encoder, place = self.serving_encoder(router), router.domains.index(domain)
-        return leave_one_out(prepare(text), lambda texts: router.logits(encoder.encode(texts))[:, place])
+        return leave_one_out(prepare(text), lambda texts: router.logits(encoder.encode(texts), texts)[:, place])
 
     def neighbours(self, text: str, router: str | Path | Router, k: int = 5, progress: Progress | None = None) -> list[Neighbour]:
         """The labelled prompts of the shipped corpus nearest to ``text`` for this router's encoder, other than the text itself."""
