@@ -110,7 +110,7 @@ class Queueing(Curating, Evaluating, Probing):
 
     def live_index(self, encoder_name: str, progress: Progress | None = None) -> LiveIndex:
         """Vectors from the cache, new prompts encoded. Prompts are only ever added, so their number says whether it is up to date."""
-        encoder = self.encoder(encoder_name, REFERENCE if self.settings.precision != "torch" else "torch")
+        encoder = self.encoder(encoder_name, self._reference)
         with self.database.read() as connection:
             count = prompts.count(connection)
         with self._lock:
@@ -223,23 +223,28 @@ class Queueing(Curating, Evaluating, Probing):
     def _shown(self, taken: Sequence[tuple[Prompt, State, Item]], blind: bool, router: Router) -> list[DeskItem]:
         if not taken:
             return []
-        index = self.live_index(router.encoder_name)
-        listed = [prompt for prompt, _, _ in taken]
-        probabilities, _ = self.fair_probabilities(router, listed, index.vectors[[index.place[one.id] for one in listed]])
+        listed, taxonomy = [prompt for prompt, _, _ in taken], self.taxonomy
+        encoder = self.encoder(router.encoder_name, self._reference)
+        probabilities, _ = self.fair_probabilities(router, listed, self.vectors.encode(encoder, [one.text for one in listed]))
+        names = [taxonomy.canonical(domain) for domain in router.domains]
+        known = [name in taxonomy.by_name for name in names]
         out = []
         for (prompt, state, item), values in zip(taken, probabilities, strict=True):
-            ranked = self._ranked(router, values)[: CANDIDATES - blind]
+            order = [n for n in np.argsort(-values, kind="stable") if known[n]][: CANDIDATES - blind]
             if blind:  # nothing may lead: no order, no figure, and the label is among them without a mark
-                names = sorted({domain for domain, _ in ranked} | ({state.domain} if state.domain else set()))
-                out.append(DeskItem(prompt, state, item, [(domain, None) for domain in names[:CANDIDATES]]))
+                shown = sorted({names[n] for n in order} | ({state.domain} if state.domain else set()))
+                out.append(DeskItem(prompt, state, item, [(domain, None) for domain in shown[:CANDIDATES]]))
             else:
-                out.append(DeskItem(prompt, state, item, ranked))
+                out.append(DeskItem(prompt, state, item, [(names[n], float(values[n])) for n in order]))
         return out
 
-    def _ranked(self, router: Router, values: np.ndarray) -> list[tuple[str, float | None]]:
-        names = [self.taxonomy.canonical(domain) for domain in router.domains]
-        order = np.argsort(-values, kind="stable")
-        return [(names[n], float(values[n])) for n in order if names[n] in self.taxonomy.by_name]
+    def desk_peek(self, queue: str, n: int, router: str | None = None) -> list[DeskItem]:
+        """The first items of a queue as the desk shows them, held by nobody: for those who may only look."""
+        return self._shown(self.peek(queue, n), queue in queue_store.BLIND, self.router(router))
+
+    @property
+    def _reference(self) -> str:
+        return REFERENCE if self.settings.precision != "torch" else "torch"
 
     def desk_neighbours(self, prompt_id: str, k: int = 20, router: str | None = None) -> list[tuple[Prompt, State, float]]:
         """The k prompts of the curation set most like this one, with their labels now and the cosine."""

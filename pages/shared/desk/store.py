@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from lab.curation.batches import BatchResult
@@ -29,12 +28,7 @@ class BenchStore:
 
     def peek(self, queue: str, n: int) -> list[DeskItem]:
         """For reading: held by nobody, so few are enough."""
-        found = []
-        for prompt, _, item in self._bench.peek(queue, min(n, PEEK)):
-            shown = self._bench.show_item(prompt.id)
-            if shown:
-                found.append(replace(shown, item=item))
-        return found
+        return self._bench.desk_peek(queue, min(n, PEEK))
 
     def show(self, prompt_id: str) -> DeskItem | None:
         return self._bench.show_item(prompt_id)
