@@ -39,6 +39,9 @@ def main() -> None:
                 st.Page("pages/retrain.py", title="Retrain", icon=":material/model_training:", url_path="retrain", visibility=ship),
                 st.Page("pages/models.py", title="Models", icon=":material/inventory_2:", url_path="models", visibility=ship),
             ],
+            "Select": [
+                st.Page("pages/selectors.py", title="Selectors", icon=":material/fork_right:", url_path="selectors"),
+            ],
         }
     )
     try:

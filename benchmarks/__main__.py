@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, browser, cold_start, curation, evaluation, memory, queues, route, train
+from benchmarks import batch, browser, cold_start, curation, evaluation, memory, queues, route, selectors, train
 
 ALL = {
     "memory": memory.run,
@@ -17,6 +17,7 @@ ALL = {
     "evaluation": evaluation.run,
     "curation": curation.run,
     "queues": queues.run,
+    "selectors": selectors.run,
     "browser": browser.run,
 }
 

@@ -6,6 +6,7 @@ from lab.use_cases.mapping import Mapping
 from lab.use_cases.opening import REFERENCE, CorpusIndex, Opening, Progress
 from lab.use_cases.recording import Recording
 from lab.use_cases.routing import Neighbour, Route, Routing
+from lab.use_cases.selectors_page import SelectorsPage
 from lab.use_cases.taxonomies import Taxonomies
 from lab.use_cases.traffic import Traffic
 from lab.use_cases.training import Training
@@ -13,5 +14,5 @@ from lab.use_cases.training import Training
 __all__ = ["REFERENCE", "CorpusIndex", "Neighbour", "Opening", "Progress", "Route", "Workbench"]
 
 
-class Workbench(Recording, Traffic, Taxonomies, Routing, Mapping, Training):
+class Workbench(Recording, Traffic, Taxonomies, Routing, Mapping, Training, SelectorsPage):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""

@@ -68,7 +68,9 @@ def _changes(plan: Plan, champion: str) -> None:
             frame, hide_index=True, height=min(36 * (len(frame) + 1) + 2, 240), key="per-domain",
             column_config={"Came": st.column_config.NumberColumn(format="+%d", width=70), "Left": st.column_config.NumberColumn(format="−%d", width=70)},
         )  # fmt: skip
-    if not plan.changes:
+    if not plan.known:
+        st.info("What it was trained on is not known, so its labels cannot be compared with those of now. After one retrain they can.", icon=":material/help:")
+    elif not plan.changes:
         st.info("No training label has changed.", icon=":material/rule:")
         st.page_link("pages/confusions.py", label="Start with the worst confusion", icon=":material/grid_on:")
     else:
@@ -95,19 +97,26 @@ def _start(plan: Plan, actor: Actor | None) -> None:
         anyway = st.checkbox("Even if no label has changed", key="anyway", disabled=not plan.blocked)
     changes = {name: value for name, value in (("epochs", int(epochs)), ("learning_rate", float(rate)), ("seed", int(seed))) if value != getattr(chosen, name)}
     blocked = NAME_FIRST if actor is None else plan.blocked if not anyway or "retrain by" in plan.blocked else ""
-    if st.button("Retrain", type="primary", icon=":material/model_training:", disabled=bool(blocked), help=blocked or None, key="start"):
-        try:
-            job = bench().start_retrain(actor, recipe, changes, anyway)
-            st.query_params["job"] = job.id
-            st.session_state.pop("left", None)
-        except LabError as error:
-            say("error", literal(f"{error.what} {error.fix}"))
-        st.rerun()
+    st.button(
+        "Retrain", type="primary", icon=":material/model_training:", disabled=bool(blocked), help=blocked or None, key="start", on_click=_begin,
+        args=(actor, recipe, changes, anyway),
+    )  # fmt: skip
     st.caption(literal(blocked) if blocked else "About a minute on two cores: train, predict out of fold, evaluate, publish, gate. The champion serves meanwhile.")
+
+
+def _begin(actor: Actor, recipe: str, changes: dict, anyway: bool) -> None:
+    try:
+        st.query_params["job"] = bench().start_retrain(actor, recipe, changes, anyway).id
+        st.session_state.pop("left", None)
+    except LabError as error:
+        say("error", literal(f"{error.what} {error.fix}"))
 
 
 def _preview(plan: Plan, busy: bool) -> None:
     made = bench().preview_made()
+    if made is None and not plan.known:
+        st.caption("Nothing to compare with: what the champion was trained on is not known.")
+        return
     if made is None and not plan.changes:
         st.caption("Relabel some prompts, and the prompts that would be answered otherwise stand here.")
         return

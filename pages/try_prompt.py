@@ -12,6 +12,7 @@ from lab.workbench import Route
 from pages.shared.fix import fix
 from pages.shared.frame import bench, literal, plot_text, query_default, serve
 from pages.shared.many import many
+from pages.shared.picks import picks
 
 EXAMPLES = (
     "how do I flash my STM32 over SWD?",
@@ -62,6 +63,7 @@ def _one(router: str, other: str | None, k: int, target: float, guard: bool) -> 
     for column, route in zip(columns if other else columns[1:], routes, strict=True):
         with column:
             _words(text, route)
+    picks(text)
     _neighbours(text, routes[0])
     _binding(routes)
 

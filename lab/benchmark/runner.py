@@ -22,6 +22,7 @@ from lab.benchmark.limits import Budget, Pace, reserve_usd
 from lab.benchmark.plan import Cell, Plan, cells, check_budget, pair_key
 from lab.benchmark.queries import Query
 from lab.benchmark.rules import Rules
+from lab.benchmark.sandbox import check_isolation
 from lab.benchmark.tally import ModelTally, Tally
 from lab.errors import ArtefactError, InputError, LabError
 from lab.files import write_json
@@ -33,6 +34,8 @@ Tell = Callable[[dict[str, Any]], None]
 def run(models: Models, queries: Sequence[Query], place: Place, plan: Plan, rules: Rules, tell: Tell = lambda status: None, lookup: Lookup = system_lookup) -> dict[str, Any]:  # fmt: skip
     """Ask every model every query that has no row yet, and return the last status. A LabError before the first query leaves no row."""
     check_budget(plan, models.endpoints)
+    if plan.code and any((one.metric or "").lower() == "code_eval" for one in queries):
+        check_isolation()
     ledger = Ledger(place)
     try:
         return asyncio.run(_Run(models, queries, ledger, plan, rules, tell, lookup).go())

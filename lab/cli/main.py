@@ -11,13 +11,33 @@ from lab.errors import LabError
 
 
 def parser() -> argparse.ArgumentParser:
-    from lab.cli import behave, compare, corpus, curate, evaluate, folds, info, map, ood, route, ship, train
+    from lab.cli import (
+        ablate,
+        behave,
+        benchmark,
+        compare,
+        corpus,
+        curate,
+        decide,
+        evaluate,
+        folds,
+        info,
+        map,
+        ood,
+        records,
+        route,
+        selectors,
+        ship,
+        taxonomy,
+        traffic,
+        train,
+    )
 
     top = argparse.ArgumentParser(
         prog="python -m lab", description="Router Lab: see, question and improve the decisions of prompt routers."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (route, train, evaluate, compare, folds, map, ood, behave, corpus, curate, ship, info):
+    for module in (route, train, evaluate, compare, folds, ablate, map, ood, behave, corpus, curate, traffic, taxonomy, ship, records, selectors, decide, benchmark, info):
         module.add(commands)
     return top
 

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"output": str(options.output), "router_sha256": router.sha256, "account": account, "test": figures})
         return 0
-    print(f"{options.output}: {router.head.domains} domains, {router.head.parameters} parameters, sha256 {router.sha256}")
+    print(f"{options.output}: {router.head.domains} domains, {router.parameters} parameters, sha256 {router.sha256}")
     print(
         f"rows {account['rows']}, refused {len(account['refused'])}, left out {account['left_out'] or 0}, renamed {account['renamed'] or 0}"
     )

@@ -59,7 +59,7 @@ class Decision:
 
 
 def _prompt(row: sa.Row) -> Prompt:
-    return Prompt(**{name: getattr(row, f"of_{name}") for name in NAMES})
+    return Prompt(*row[len(COLUMNS) :])  # by place: by name takes four times as long
 
 
 class _States(dict[str, State]):
@@ -105,6 +105,14 @@ def decisions(connection: sa.Connection, after_event: int, limit: int, who: str 
         )
         for row in connection.execute(statement)
     ]  # fmt: skip
+
+
+def moved_by(connection: sa.Connection, batch_id: str) -> list[tuple[int, str, State, State]]:
+    """(event id, prompt id, before, after) of each label that a batch changed, in order."""
+    columns = (events.c.id, events.c.prompt_id, events.c.before, events.c.after)
+    statement = sa.select(*columns).where(events.c.batch_id == batch_id, events.c.changed).order_by(events.c.id)
+    states = _States()
+    return [(one, prompt_id, states[before], states[after]) for one, prompt_id, before, after in connection.execute(statement)]
 
 
 def people(connection: sa.Connection, after_event: int) -> dict[str, int]:

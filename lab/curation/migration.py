@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lab.curation import batches, queue_store, taxonomy_store
+from lab.curation import batches, change_list, queue_store, taxonomy_store
 from lab.curation import events as log
 from lab.curation.batches import Batch, BatchResult
 from lab.curation.events import Change
@@ -27,12 +27,12 @@ def store(connection: sa.Connection, actor: Actor, change: TaxonomyChange, undon
     detail = {"taxonomy_version": change.after.version, "kind": change.kind, "title": change.title, "back": dict(change.back)}
     kind = "revert" if undone else "taxonomy"
     batch = batches.add(connection, actor, kind, change.title[:200], len(change.migrations), detail, undone.id if undone else None)
-    events = {event.prompt_id: event for event in log.of_batch(connection, undone.id)} if undone else {}
-    rows = [_as_change(one, events) for one in change.migrations]
+    done = {prompt_id: (event_id, was, now) for event_id, prompt_id, was, now in change_list.moved_by(connection, undone.id)} if undone else {}
+    rows = [_as_change(one, done) for one in change.migrations]
     applied, stale = log.apply(connection, actor, batch, kind, rows)
     batches.set_count(connection, batch, applied)
     if change.kind != "add":
-        queue_store.reopen(connection, [event.id for event in log.of_batch(connection, batch)], None)
+        queue_store.reopen(connection, [event_id for event_id, *_ in change_list.moved_by(connection, batch)], None)
     flagged = [one for one in change.migrations if one.after.flagged and not one.before.flagged]
     if flagged:
         items = [Item(one.prompt_id, 1.0, f"{change.title}: “{one.after}” is a guess.") for one in flagged]
@@ -41,10 +41,10 @@ def store(connection: sa.Connection, actor: Actor, change: TaxonomyChange, undon
     return BatchResult(batch, applied, stale)
 
 
-def _as_change(one: Migration, events: Mapping[str, Any]) -> Change:
-    event = events.get(one.prompt_id)
-    exact = event is not None and (one.before, one.after) == (event.after, event.before)
-    return Change(one.prompt_id, one.before, one.after, one.reason, event.id if exact else None)
+def _as_change(one: Migration, done: Mapping[str, tuple[int, State, State]]) -> Change:
+    """``done``: prompt → the event that the change takes back. Where the label goes back exactly, that event counts as undone."""
+    event_id, was, now = done.get(one.prompt_id, (None, None, None))
+    return Change(one.prompt_id, one.before, one.after, one.reason, event_id if (one.before, one.after) == (now, was) else None)
 
 
 def stored_change(connection: sa.Connection, version: TaxonomyVersion, before: Taxonomy, backends_before: Backends) -> tuple[TaxonomyChange, Batch]:
@@ -52,7 +52,7 @@ def stored_change(connection: sa.Connection, version: TaxonomyVersion, before: T
     if version.batch_id is None:
         raise InputError(f"Version {version.version} of the taxonomy came without a change.", "Change it by hand.")
     batch = batches.get(connection, version.batch_id)
-    moved = tuple(Migration(event.prompt_id, event.before, event.after, event.reason) for event in log.of_batch(connection, batch.id))
+    moved = tuple(Migration(prompt_id, was, now, "") for _, prompt_id, was, now in change_list.moved_by(connection, batch.id))
     after, backends = taxonomy_of(version)
     return TaxonomyChange(version.kind, version.title, before, after, moved, backends_before, backends, batch.detail["back"]), batch
 
@@ -88,13 +88,13 @@ def revert(connection: sa.Connection, actor: Actor, batch_id: str, taxonomy: Tax
 
 def back(connection: sa.Connection, batch: Batch, taxonomy: Taxonomy) -> tuple[list[Change], int]:
     """The changes that would take a batch back, and how many cannot be named today."""
+    moved = change_list.moved_by(connection, batch.id)
+    names = {state: renamed(state, taxonomy) for _, _, before, after in moved for state in (before, after)}
     out, lost = [], 0
-    for event in log.of_batch(connection, batch.id):
-        if event.before == event.after:
-            continue
-        seen, after = renamed(event.after, taxonomy), renamed(event.before, taxonomy)
-        if seen is None or after is None:
+    for event_id, prompt_id, before, after in moved:
+        seen, then = names[after], names[before]
+        if seen is None or then is None:
             lost += 1
-        elif seen != after:  # a merge may have made them one
-            out.append(Change(event.prompt_id, seen, after, f"revert of “{batch.title}”", event.id))
+        elif seen != then:  # a merge may have made them one
+            out.append(Change(prompt_id, seen, then, f"revert of “{batch.title}”", event_id))
     return out, lost

@@ -134,7 +134,7 @@ def behaviour_report(
         raise InputError(f"Router {router.name} has no domain of the behavioural suites.", "They fit routers with the taxonomy's domains.")
     all_cases = cases(base)
     texts = list(dict.fromkeys(text for case in all_cases for text in (case.before, case.after)))
-    top = router.logits(encode(texts)).argmax(axis=1)
+    top = router.logits(encode(texts), texts).argmax(axis=1)
     answer = {text: names[i] for text, i in zip(texts, top, strict=True)}
     meanings = {name: meaning for name, (_, meaning) in PERTURBATIONS.items()} | {TWINS: "the same request in the other language"}
     return {
@@ -180,7 +180,8 @@ def _multi(
     """Share of prompts with both topics in the top 2 and in the top 3, and recall@3 of the topics."""
     if not multi:
         return {"n": 0, "both_in_top2": None, "interval": None, "both_in_top3": None, "recall_at_3": None, "recall_interval": None, "examples": []}  # fmt: skip
-    order = np.argsort(-router.logits(encode([one.prompt for one in multi])), axis=1, kind="stable")
+    prompts = [one.prompt for one in multi]
+    order = np.argsort(-router.logits(encode(prompts), prompts), axis=1, kind="stable")
     best = [[names[i] for i in row[:3]] for row in order]
     wanted = [{taxonomy.canonical(domain) for domain in one.domains} for one in multi]
     both2 = sum(want <= set(top[:2]) for want, top in zip(wanted, best, strict=True))

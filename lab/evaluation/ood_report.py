@@ -118,8 +118,8 @@ def ood_report(
 ) -> dict[str, Any]:  # fmt: skip
     """Every score on (n, D) in-domain and (m, D) out-of-domain vectors, as JSON. ``detectors`` are fitted on training rows."""
     sides = []
-    for vectors in (vectors_in, vectors_out):
-        logits = router.logits(vectors)
+    for vectors, prompts in ((vectors_in, inside), (vectors_out, outside)):
+        logits = router.logits(vectors, [one.text for one in prompts])
         sides.append(logit_scores(logits, router.claimed(logits)) | {one.name: one.score(vectors) for one in detectors})
     scores = {name: separation(sides[0][name], sides[1][name]) for name in sides[0]}
     best = max(scores, key=lambda name: scores[name]["auroc"])

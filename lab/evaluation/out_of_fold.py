@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,9 +18,10 @@ from lab.corpus.duplicates import groups, near_pairs
 from lab.corpus.rows import Row, corpus_sha256
 from lab.errors import LabError
 from lab.files import sha256_bytes, write_bytes
+from lab.router.fit import fit
 from lab.router.recipe import Recipe
 from lab.router.router import Router
-from lab.router.train import TrainingSet, train_head
+from lab.router.train import TrainingSet
 
 FOLDS = 5
 NAME = "out_of_fold.npz"
@@ -83,18 +84,24 @@ def fold_numbers(rows: Sequence[Row]) -> np.ndarray:
     return np.asarray([int(sha256_bytes(f"fold-1:{smallest[number]}".encode())[:8], 16) % FOLDS for number in group])
 
 
-def _fit_fold(train: TrainingSet, valid: TrainingSet | None, outside: np.ndarray, recipe: Recipe) -> np.ndarray:
-    return train_head(train, valid, recipe).head.logits(outside)
+def _fit_fold(
+    train: TrainingSet, valid: TrainingSet | None, outside: np.ndarray, texts: Sequence[str] | None, recipe: Recipe, blend: np.ndarray | None
+) -> np.ndarray:
+    trained = fit(train, valid, recipe)
+    if trained.lexical is not None and blend is not None:
+        trained = replace(trained, lexical=replace(trained.lexical, blend=blend))
+    return trained.logits(outside, texts)
 
 
 def compute(
     vectors: np.ndarray, primary: np.ndarray, also: np.ndarray, fold: np.ndarray, validation: np.ndarray, recipe: Recipe, full: np.ndarray,
-    workers: int = 2, progress: Callable[[int, int], None] | None = None,
+    workers: int = 2, progress: Callable[[int, int], None] | None = None, texts: Sequence[str] | None = None, blend: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """(n, N) logits. Folds are fitted in processes of their own, one thread each.
 
     ``primary`` (n,) class ids or UNKNOWN; ``also`` (n, N); ``validation`` (n,) bool rows a recipe may pick its epoch on; ``full`` (n, N)
-    logits of the full router, used for rows with an UNKNOWN label, which no head was trained on.
+    logits of the full router, used for rows with an UNKNOWN label, which no head was trained on. ``texts`` (n) and ``blend`` (the full
+    router's, so that logits of all folds lie on its scale) are for a recipe with a lexical part.
     """
     out = full.astype(np.float32).copy()
     known = primary != UNKNOWN
@@ -104,14 +111,22 @@ def compute(
             inside, outside = known & (fold != k), np.flatnonzero(known & (fold == k))
             held = inside & validation if recipe.keep != "last" else np.zeros_like(inside)
             rows = inside & ~held
-            valid = TrainingSet(vectors[held], primary[held], also[held]) if held.any() else None
-            job = pool.submit(_fit_fold, TrainingSet(vectors[rows], primary[rows], also[rows]), valid, vectors[outside], recipe)
+
+            def side(chosen: np.ndarray) -> TrainingSet:
+                return TrainingSet(vectors[chosen], primary[chosen], also[chosen], _at(texts, np.flatnonzero(chosen)))
+
+            valid = side(held) if held.any() else None
+            job = pool.submit(_fit_fold, side(rows), valid, vectors[outside], _at(texts, outside), recipe, blend)
             jobs[job] = outside
         for done, job in enumerate(as_completed(jobs), 1):
             out[jobs[job]] = job.result()
             if progress:
                 progress(done, FOLDS)
     return out
+
+
+def _at(texts: Sequence[str] | None, rows: np.ndarray) -> list[str] | None:
+    return None if texts is None else [texts[row] for row in rows]
 
 
 def save(path: Path, router_sha256: str, rows: Sequence[Row], logits: np.ndarray) -> None:

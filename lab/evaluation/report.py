@@ -60,7 +60,7 @@ def evaluate(
             f"None of the {len(rows)} labels is a domain of router {router.name} (e.g. {', '.join(list(unknown)[:5])}).",
             "Use data with its labels.",
         )
-    logits = router.logits(vectors[kept])
+    logits = router.logits(vectors[kept], [rows[n].text for n in kept])
     claimed, right = router.claimed(logits), logits.argmax(1) == primary
     chosen = [rows[n] for n in kept]
     raw = sigmoid(logits).max(axis=1)

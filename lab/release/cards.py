@@ -84,9 +84,14 @@ def _performance(facts: Facts) -> str:
 
 def _architecture(facts: Facts) -> str:
     total = f", {thousands(facts.total_parameters)} with the encoder" if facts.total_parameters else ""
+    lexical = (
+        f", and a lexical part of {thousands(facts.lexical_parameters)} weights that a plain gateway does not load"
+        if facts.lexical_parameters
+        else ""
+    )
     return (
         f"Frozen encoder → mean pooling → unit length → Linear({facts.embedding_dim}→{facts.hidden_dim}) → GELU → Dropout → "
-        f"Linear({facts.hidden_dim}→{len(facts.domains)}). Head: {thousands(facts.head_parameters)} parameters{total}. "
+        f"Linear({facts.hidden_dim}→{len(facts.domains)}). Head: {thousands(facts.head_parameters)} parameters{lexical}{total}. "
         "A domain's score is the sigmoid of its output."
     )
 

@@ -15,7 +15,7 @@ from lab.router.folder import WEIGHTS
 class Facts:
     """``metrics``: the test report bound to the weights, or None. ``snapshot``: what it was trained on, or None. ``meta``: meta.json.
 
-    ``encoder_parameters`` is None when the encoder's weights are not at hand.
+    ``lexical_parameters`` is 0 for a router without a lexical part; ``encoder_parameters`` is None when the encoder's weights are not at hand.
     """
 
     version: Version
@@ -23,6 +23,7 @@ class Facts:
     embedding_dim: int
     hidden_dim: int
     head_parameters: int
+    lexical_parameters: int
     encoder: str
     encoder_parameters: int | None
     meta: dict[str, Any]
@@ -41,7 +42,7 @@ class Facts:
 
     @property
     def total_parameters(self) -> int | None:
-        return None if self.encoder_parameters is None else self.encoder_parameters + self.head_parameters
+        return None if self.encoder_parameters is None else self.encoder_parameters + self.head_parameters + self.lexical_parameters
 
     @property
     def figures(self) -> dict[str, float | int | str]:
@@ -64,9 +65,9 @@ class Facts:
 def facts_of(version: Version, encoder_parameters: int | None = None) -> Facts:
     """Reads the version; ArtefactError if metrics.json is of other weights."""
     router = version.router
-    head = router.head
+    head, lexical = router.head, router.lexical
     return Facts(
-        version, tuple(router.domains), head.dim, head.hidden, head.parameters, router.encoder_name, encoder_parameters, router.folder.meta, router.ours,
+        version, tuple(router.domains), head.dim, head.hidden, head.parameters, lexical.parameters if lexical else 0, router.encoder_name, encoder_parameters, router.folder.meta, router.ours,
         router.metrics, version.snapshot,
     )  # fmt: skip
 

@@ -5,12 +5,14 @@ Each check asks for what can be shown. "Not worse" means: not shown to be worse,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import InputError
 from lab.evaluation.compare import Comparison, compare, figures
+from lab.evaluation.metrics import ENOUGH
 from lab.evaluation.out_of_fold import Predictions
 from lab.release.gate_statistics import calibration_change, domain_losses, macro_f1_change, suite_changes
 from lab.release.verdict import Check, Limits, Override, Verdict, may_promote, override
@@ -65,7 +67,7 @@ def judge(
         compared = compare(champion.predictions, candidate.predictions, "shared", canonical_name, backend)
         table = figures(compared)
         checks += [
-            _top1(table, limits), _macro(champion, candidate, compared, canonical_name, limits), _domains(table, limits),
+            _top1(table, limits), _macro(champion, candidate, compared, canonical_name, limits), _domains(table, _gone(champion, candidate, canonical_name), limits),
             _calibration(champion, candidate, compared, limits), _behaviour(champion, candidate, limits),
         ]  # fmt: skip
     return Verdict(
@@ -179,18 +181,25 @@ def _macro(champion: Evaluated, candidate: Evaluated, compared: Comparison, cano
     return Check("macro-F1 not worse", not (worse or unsure), sentence, found)
 
 
-def _domains(table: Mapping[str, Any], limits: Limits) -> Check:
+def _gone(champion: Evaluated, candidate: Evaluated, canonical_name: Callable[[str], str]) -> dict[str, int]:
+    """Domains that the champion has and the candidate lacks, with their test prompts, where there are enough to judge."""
+    names = {canonical_name(one) for one in champion.predictions.domains} - {canonical_name(one) for one in candidate.predictions.domains}
+    support = Counter(canonical_name(row.domain) for row in champion.predictions.rows)
+    return {name: support[name] for name in sorted(names) if support[name] >= ENOUGH}
+
+
+def _domains(table: Mapping[str, Any], gone: Mapping[str, int], limits: Limits) -> Check:
+    """A domain that the candidate does not have any more (merged, renamed, dropped) is lost; whoever meant it overrides the gate."""
     lost, maybe, judged = domain_losses(table["per_domain"], limits.domain_recall, limits.domain_p)
     what = f"more than {100 * limits.domain_recall:g} points of recall"
-    sentence = (
-        f"{len(lost)} of {judged} domains with enough support lose {what}"
-        if lost
-        else f"None of the {judged} domains with enough support is shown to lose {what}"
-    )
-    sentence += f": {', '.join(one['domain'] for one in lost)}." if lost else "."
+    said = f"{len(lost)} of {judged} domains with enough support lose {what}: {', '.join(one['domain'] for one in lost)}."
+    sentence = said if lost else f"None of the {judged} domains with enough support is shown to lose {what}."
+    if gone:
+        sentence += f" The candidate does not know {', '.join(gone)} ({sum(gone.values())} test prompts)."
     if maybe:
         sentence += f" Within chance: {', '.join(one['domain'] for one in maybe)}."
-    return Check("no domain lost", not lost, sentence, {"lost": lost, "within_chance": maybe, "judged": judged, "p": limits.domain_p})
+    detail = {"lost": lost, "gone": dict(gone), "within_chance": maybe, "judged": judged, "p": limits.domain_p}
+    return Check("no domain lost", not lost and not gone, sentence, detail)
 
 
 def _calibration(champion: Evaluated, candidate: Evaluated, compared: Comparison, limits: Limits) -> Check:

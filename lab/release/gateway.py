@@ -15,6 +15,7 @@ from lab.files import folder_aside, make_folder, read_json, sha256_bytes, sha256
 from lab.release.disk import alone, sync_folder
 from lab.release.versions import ABOUT, MANIFEST, Progress, Version, publish, read_version, silent, verify
 from lab.router.folder import LABELS, META, METRICS, OURS, WEIGHTS, read_router
+from lab.router.lexical_file import LEXICAL
 
 GATEWAY_FILES = (WEIGHTS, META, LABELS)
 GATEWAY_KEYS = {"0.weight", "0.bias", "3.weight", "3.bias"}
@@ -24,12 +25,15 @@ SOURCE = "source.json"
 
 
 def gateway_bytes(version: Version) -> dict[str, bytes]:
-    """The three files, read once and held to the manifest. ArtefactError for a damaged version or one that a gateway cannot load."""
+    """The three files, read once and held to the manifest. ArtefactError for a damaged version or one that a gateway cannot load.
+
+    The lexical part of a hybrid router comes along for readers that know it; a plain gateway loads the embedding head alone.
+    """
     missing = [name for name in GATEWAY_FILES if name not in version.files]
     if missing:
         raise ArtefactError(f"Version {version.short} has no {', '.join(missing)}.", "Only a router can be exported for a gateway.")
     out = {}
-    for name in GATEWAY_FILES:
+    for name in (*GATEWAY_FILES, *([LEXICAL] if LEXICAL in version.files else [])):
         out[name] = (version.path / name).read_bytes()
         if sha256_bytes(out[name]) != version.files[name][0]:
             raise ArtefactError(
@@ -55,7 +59,7 @@ def export(version: Version, folder: Path) -> Path:
     """A new plain folder with the three files. ArtefactError if ``folder`` holds something else."""
     data = gateway_bytes(version)
     if folder.is_symlink() or (
-        folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, SOURCE})
+        folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, LEXICAL, SOURCE})
     ):
         raise ArtefactError(f"{folder} exists and is no exported router.", "Name a new folder, so that nothing is overwritten.")
     with folder_aside(folder) as aside:
@@ -111,11 +115,11 @@ def mirrored(path: Path) -> str | None:
 
 
 def read_mirror(path: Path) -> dict[str, bytes]:
-    """The three files as one gateway should read them: resolve the link once, read, compare with the hashes beside them."""
+    """The files as a gateway should read them: resolve the link once, read, compare with the hashes beside them."""
     folder = Path(os.path.realpath(path))
-    out = {name: (folder / name).read_bytes() for name in GATEWAY_FILES}
     stated = read_json(folder / SOURCE)["files"]
-    wrong = [name for name in GATEWAY_FILES if sha256_bytes(out[name]) != stated.get(name)]
+    out = {name: (folder / name).read_bytes() for name in {*GATEWAY_FILES, *stated}}
+    wrong = [name for name, content in out.items() if sha256_bytes(content) != stated.get(name)]
     if wrong:
         raise ArtefactError(f"{path}: {', '.join(wrong)} does not have the hash that {SOURCE} states.", "Mirror the champion again.")
     return out
@@ -131,7 +135,8 @@ def import_folder(root: Path, folder: Path, *, about: Mapping[str, Any] | None =
         return publish(root, folder, about=(folder / ABOUT).read_bytes(), kind=read_json(folder / MANIFEST)["kind"], progress=progress)
     router = read_router(folder)
     metrics, unbound = _metrics(folder, router.weights_sha256)
-    kept = {name: (folder / name).read_bytes() for name in GATEWAY_FILES} | ({METRICS: metrics} if metrics else {})
+    own = (*GATEWAY_FILES, *([LEXICAL] if router.lexical else []))
+    kept = {name: (folder / name).read_bytes() for name in own} | ({METRICS: metrics} if metrics else {})
     left_out = sorted(one.name + ("/" if one.is_dir() else "") for one in folder.iterdir() if one.name not in kept)
     stated = {
         **(about or {}),

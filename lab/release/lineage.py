@@ -10,6 +10,8 @@ from lab.release.facts import Facts
 from lab.release.provider import Provider
 from lab.router.folder import WEIGHTS
 
+HEAD = "2-layer MLP (Linear → GELU → Dropout → Linear)"
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -40,8 +42,9 @@ def lineage(facts: Facts, provider: Provider, deployment: Deployment | None = No
         },
         "weights_file": {"filename": WEIGHTS, "size_bytes": size, "sha256_expected": digest},
         "architecture": {
-            "family": "Encoder + classifier head", "encoder_kind": facts.encoder, "head_kind": "2-layer MLP (Linear → GELU → Dropout → Linear)",
+            "family": "Encoder + classifier head", "encoder_kind": facts.encoder, "head_kind": HEAD + (" and a lexical part on n-grams" if facts.lexical_parameters else ""),
             "head_hidden_dim": facts.hidden_dim, "num_domains": len(facts.domains), "head_parameters": facts.head_parameters,
+            "lexical_parameters": facts.lexical_parameters,
             "total_parameters": facts.total_parameters, "active_parameters_per_token": facts.total_parameters,
         },
         "training_data": _data(facts, provider),

@@ -3,12 +3,16 @@
 Two short refits that differ in nothing but the labels (same rows, order, seed) are subtracted, and the difference is added to the
 champion's logits. What the two refits share – being short, being of another seed – cancels; what is left is what the labels did.
 A single short refit against the champion would show hundreds of flips of which none is due to the labels.
+
+Measured on the shipped corpus (12 batches of 20 to 600 corrected labels, 1 482 validation prompts, 604 flips shown, 847 made): 69 % of the
+flips shown are made by the full retrain too, to the same domain; 49 % of the retrain's flips are shown; fixed to broken is 1.29 here and
+1.30 there. Half of a retrain's flips are its own noise: another seed with the same labels flips 150 prompts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +29,12 @@ EPOCHS = 10
 SIDE = "valid"
 """Flips are shown on validation prompts; test prompts are kept for the gate."""
 
-Logits = Callable[[np.ndarray], np.ndarray]
+Logits = Callable[[np.ndarray, Sequence[str]], np.ndarray]
+"""(n, D) vectors and their n prompts → (n, N) logits: Router.logits."""
+
+
+Label = tuple[str, tuple[str, ...]]
+"""The domain of a row and, sorted, who else could answer it."""
 
 
 @dataclass(frozen=True)
@@ -88,36 +97,38 @@ def shadow_recipe(recipe: Recipe) -> Recipe:
 
 def preview(
     champion: Logits, names: list[str], before: tuple[Dataset, np.ndarray], after: tuple[Dataset, np.ndarray], recipe: Recipe,
-    baseline: Baseline | None = None, side: str = SIDE, progress: Callable[[str, int, int], None] = lambda stage, done, of: None,
+    baseline: Baseline | None = None, side: str = SIDE, scale: float = 1.0, progress: Callable[[str, int, int], None] = lambda stage, done, of: None,
 ) -> tuple[Preview, Baseline]:  # fmt: skip
-    """``champion`` maps (n, D) vectors to (n, N) logits over ``names``; ``before`` and ``after`` are the corpus it was trained on and the
-    corpus of now, each with the (n, D) vectors of its rows.
+    """``champion`` answers over ``names``; ``before`` and ``after`` are the corpus it was trained on and the corpus of now, each with the
+    (n, D) vectors of its rows.
 
     An added row counts in the old run as what the champion answers for it, a removed one in the new run likewise: so the two runs have
-    the same rows. ``side`` may be any side but train. Pass the returned Baseline back in to halve the time.
+    the same rows. ``side`` may be any side but train. Pass the returned Baseline back in to halve the time. The refits are of the
+    embedding head; ``scale`` is the slope that a lexical part gives its logits (the lexical part itself is not refitted).
     """
-    (old, old_vectors), (new, new_vectors) = before, after
+    (old, _), (new, new_vectors) = before, after
     held = new.side(side)
     if side == "train" or len(held) == 0:
         raise InputError(f"There are no held-out prompts on the side '{side}'.", "Use the side valid of a corpus with a split.")
     domains = sorted({*names, *old.domains, *new.domains})
-    rows, vectors = _union(old, old_vectors, new, new_vectors)
-    own = [names[i] for i in champion(vectors).argmax(1)]
-    labels_old, labels_new = ([from_one.get(one, (own[n], ())) for n, one in enumerate(rows)] for from_one in (_labels(old), _labels(new)))
+    ids, vectors, texts = _union(before, after)
+    labels_old, labels_new = _filled(
+        ids, _labels(old), _labels(new), lambda rows: [names[i] for i in champion(vectors[rows], [texts[n] for n in rows]).argmax(1)]
+    )
     short, held_vectors = shadow_recipe(recipe), new_vectors[held]
-    key = sha256_bytes(canonical([rows, labels_old, domains, [new.rows[n].id for n in held], short.to_json()]) + vectors[:1].tobytes())
+    key = sha256_bytes(canonical([ids, labels_old, domains, [new.rows[n].id for n in held], short.to_json()]) + vectors[:1].tobytes())
     if baseline is None or baseline.key != key:
-        baseline = Baseline(
-            key, _refit(vectors, labels_old, domains, held_vectors, short, lambda e: progress("refit old labels", e.epoch, short.epochs))
-        )
+        logits = _refit(vectors, labels_old, domains, held_vectors, short, lambda e: progress("refit old labels", e.epoch, short.epochs))
+        baseline = Baseline(key, logits)
     logits = _refit(vectors, labels_new, domains, held_vectors, short, lambda e: progress("refit new labels", e.epoch, short.epochs))
     place = {domain: n for n, domain in enumerate(domains)}
-    served = baseline.logits.copy()  # a domain that the champion lacks is taken as the refits see it
-    served[:, [place[name] for name in names]] = champion(held_vectors)
-    report = _report(served, served + logits - baseline.logits, domains, new, held)
-    return Preview(
+    served = scale * baseline.logits  # a domain that the champion lacks is taken as the refits see it
+    served[:, [place[name] for name in names]] = champion(held_vectors, [new.rows[n].text for n in held])
+    report = _report(served, served + scale * (logits - baseline.logits), domains, new, held)
+    found = Preview(
         **report, changes=changes(old, new), side=side, epochs=short.epochs, corpus_before=old.corpus_sha256, corpus_after=new.corpus_sha256
-    ), baseline
+    )
+    return found, baseline
 
 
 def changes(old: Dataset, new: Dataset) -> dict[str, int]:
@@ -128,21 +139,30 @@ def changes(old: Dataset, new: Dataset) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _labels(dataset: Dataset) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _labels(dataset: Dataset) -> dict[str, Label]:
     """Text id → (domain, also) of the training rows."""
     return {dataset.rows[n].id: (dataset.rows[n].domain, tuple(sorted(dataset.rows[n].also))) for n in dataset.side("train")}
 
 
-def _union(old: Dataset, old_vectors: np.ndarray, new: Dataset, new_vectors: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Text ids of the rows that train before or after, in a fixed order, and their vectors."""
-    where: dict[str, np.ndarray] = {old.rows[n].id: old_vectors[n] for n in old.side("train")}
-    where |= {new.rows[n].id: new_vectors[n] for n in new.side("train")}
+def _union(before: tuple[Dataset, np.ndarray], after: tuple[Dataset, np.ndarray]) -> tuple[list[str], np.ndarray, list[str]]:
+    """Text ids of the rows that train before or after, in a fixed order, with their vectors and prompts."""
+    where = {dataset.rows[n].id: (vectors[n], dataset.rows[n].text) for dataset, vectors in (before, after) for n in dataset.side("train")}
     ids = sorted(where)
-    return ids, np.stack([where[one] for one in ids])
+    return ids, np.stack([where[one][0] for one in ids]), [where[one][1] for one in ids]
+
+
+def _filled(
+    ids: list[str], old: dict[str, Label], new: dict[str, Label], answers: Callable[[list[int]], list[str]]
+) -> tuple[list[Label], list[Label]]:
+    """The labels of both runs; a row that one of them lacks gets the champion's answer there."""
+    odd = [n for n, one in enumerate(ids) if one not in old or one not in new]
+    own = dict(zip(odd, answers(odd), strict=True)) if odd else {}
+    first, second = ([labels[one] if one in labels else (own[n], ()) for n, one in enumerate(ids)] for labels in (old, new))
+    return first, second
 
 
 def _refit(
-    vectors: np.ndarray, labels: list[tuple[str, tuple[str, ...]]], domains: list[str], held: np.ndarray, recipe: Recipe, tell: Callable[[Epoch], None]
+    vectors: np.ndarray, labels: list[Label], domains: list[str], held: np.ndarray, recipe: Recipe, tell: Callable[[Epoch], None]
 ) -> np.ndarray:  # fmt: skip
     place = {domain: n for n, domain in enumerate(domains)}
     also = np.zeros((len(labels), len(domains)), dtype=np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from lab.corpus.split import SIDES
+from lab.evaluation.metrics import summarise
 from lab.evaluation.report import evaluate
 from lab.router.calibrate import fit_calibration, thresholds
 from lab.router.dataset import Dataset
+from lab.router.fit import fit
 from lab.router.folder import OURS, RouterFolder, write_router
-from lab.router.head import Head
+from lab.router.head import sigmoid
 from lab.router.recipe import Recipe
 from lab.router.router import Router
-from lab.router.train import Trained, train_head
+from lab.router.train import Trained
 from lab.taxonomy import Taxonomy
 from lab.text.encoder import Encoder
 from lab.text.vectors import VectorCache
@@ -39,12 +41,12 @@ def build_router(
     vectors = cache.encode(encoder, texts, lambda done, of: progress("encode", done, of))
     valid = dataset.training_set(vectors, "valid")
     train = dataset.training_set(vectors, "train")
-    trained = train_head(train, valid, recipe, lambda epoch: progress("train", epoch.epoch, recipe.epochs))
+    trained = fit(train, valid, recipe, lambda epoch: progress("train", epoch.epoch, recipe.epochs))
     calibration: dict[str, Any] = {"kind": "none"}
     abstain: list[dict[str, Any]] = []
     brier: dict[str, float] = {}
     if valid is not None:
-        logits = trained.head.logits(valid.vectors)
+        logits = trained.logits(valid.vectors, valid.texts)
         fitted, brier = fit_calibration(logits, valid.primary)
         calibration = fitted.to_json()
         probabilities = fitted.probabilities(logits)
@@ -64,8 +66,8 @@ def build_router(
         OURS: ours,
     }  # fmt: skip
     progress("evaluate", 0, 1)
-    metrics = _evaluate_test(output.resolve().name, trained.head, dataset, meta, vectors, encoder, cache, check, taxonomy)
-    folder = write_router(output, trained.head, dataset.domains, _with_figures(meta, metrics, trained), metrics)
+    metrics = _evaluate_test(output.resolve().name, trained, dataset, meta, vectors, encoder, cache, check, taxonomy)
+    folder = write_router(output, trained.head, dataset.domains, _with_figures(meta, metrics, trained), metrics, trained.lexical)
     progress("evaluate", 1, 1)
     return folder, metrics
 
@@ -87,7 +89,7 @@ def _with_figures(meta: dict[str, Any], metrics: dict[str, Any] | None, trained:
 
 
 def _evaluate_test(
-    name: str, head: Head, dataset: Dataset, meta: dict[str, Any], vectors: np.ndarray, encoder: Encoder, cache: VectorCache, check: tuple[Encoder, ...], taxonomy: Taxonomy
+    name: str, trained: Trained, dataset: Dataset, meta: dict[str, Any], vectors: np.ndarray, encoder: Encoder, cache: VectorCache, check: tuple[Encoder, ...], taxonomy: Taxonomy
 ) -> dict[str, Any] | None:  # fmt: skip
     import tempfile
 
@@ -95,21 +97,30 @@ def _evaluate_test(
     if len(test) == 0:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        router = Router(write_router(Path(scratch) / "router", head, dataset.domains, meta), name)
+        router = Router(write_router(Path(scratch) / "router", trained.head, dataset.domains, meta, lexical=trained.lexical), name)
     rows = [dataset.rows[row] for row in test]
     training_ids = {dataset.rows[row].id for row in dataset.side("train")}
     report = evaluate(router, rows, vectors[test], encoder, taxonomy, training_ids)
     report["bound_to"] |= {"corpus_sha256": dataset.corpus_sha256, "split_sha256": dataset.split_sha256, "side": "test"}
-    report["drift"] = {
-        other.precision: drift(router, vectors[test], cache.encode(other, [row.text for row in rows]), dataset.labels(test)[0])
-        for other in check
-    }
+    texts, primary = [row.text for row in rows], dataset.labels(test)[0]
+    report["drift"] = {other.precision: drift(router, vectors[test], cache.encode(other, texts), texts, primary) for other in check}
+    if trained.lexical is not None:
+        report["head_alone"] = head_alone(router, vectors[test], texts, primary)
     return report
 
 
-def drift(router: Router, reference: np.ndarray, served: np.ndarray, primary: np.ndarray) -> dict[str, Any]:
-    """How far a serving encoder is from the reference on the same prompts: cosine, and top-1 agreement through the head."""
-    a, b, cosine = router.logits(reference).argmax(1), router.logits(served).argmax(1), (reference * served).sum(1)
+def head_alone(router: Router, vectors: np.ndarray, texts: Sequence[str], primary: np.ndarray) -> dict[str, Any]:
+    """What a gateway loses that loads router.safetensors alone: its figures, and the whole router's, on the same prompts."""
+    alone, whole = router.head.logits(vectors), router.logits(vectors, texts)
+    keys = ("n", "top1", "top3", "macro_f1", "intervals")
+    figures = [summarise(logits, primary, router.domains, sigmoid(logits).max(axis=1)) for logits in (alone, whole)]
+    return {key: figures[0][key] for key in keys} | {"whole": {key: figures[1][key] for key in keys}}
+
+
+def drift(router: Router, reference: np.ndarray, served: np.ndarray, texts: Sequence[str], primary: np.ndarray) -> dict[str, Any]:
+    """How far a serving encoder is from the reference on the same prompts: cosine, and top-1 agreement through the router."""
+    a, b = (router.logits(vectors, texts).argmax(1) for vectors in (reference, served))
+    cosine = (reference * served).sum(1)
     return {
         "n": len(a), "cosine_mean": float(cosine.mean()), "cosine_min": float(cosine.min()), "top1_agreement": float((a == b).mean()),
         "top1_reference": float((a == primary).mean()), "top1_served": float((b == primary).mean()),

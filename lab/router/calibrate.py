@@ -14,11 +14,19 @@ from lab.router.head import sigmoid, softmax
 TARGETS = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95, 0.98)
 DEFAULT_TARGET = 0.90
 MIN_ACCEPTED = 30
+TINY = 1e-6
+LEAST_SLOPE = 0.01
+CLOSE = 5e-4
+"""Brier scores nearer than this are taken as equal."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """``temperature``: softmax(z / a[0]); ``platt``: σ(a_c·z_c + b_c) per class (Platt 1999); ``none``: no probability is claimed."""
+    """``temperature``: softmax(z / a[0]); ``platt``: σ(a_c·z_c + b_c) per class (Platt 1999); ``none``: no probability is claimed.
+
+    ``top``: softmax(z / a[0]), whose largest value p becomes σ(a[1]·l + a[2]·l² + b[0]) with l = logit(p), and past the
+    parabola's turn rises by LEAST_SLOPE·l, so that it never falls with p; the others are scaled to fill up to 1.
+    """
 
     kind: str
     a: tuple[float, ...] = ()
@@ -28,6 +36,8 @@ class Calibration:
         """(n, N) in [0, 1], or None for kind ``none``."""
         if self.kind == "temperature":
             return softmax(logits / self.a[0])
+        if self.kind == "top":
+            return _top_scaled(softmax(logits / self.a[0]), self.a[1:], self.b[0])
         if self.kind == "platt":
             return sigmoid(logits * np.asarray(self.a, dtype=np.float32) + np.asarray(self.b, dtype=np.float32))
         return None
@@ -42,7 +52,7 @@ class Calibration:
         if not value or value.get("kind") == "none":
             return cls("none")
         kind, a, b = value.get("kind"), value.get("a", []), value.get("b", [])
-        want = {"temperature": (1, 0), "platt": (domains, domains)}.get(str(kind))
+        want = {"temperature": (1, 0), "top": (3, 1), "platt": (domains, domains)}.get(str(kind))
         if not all(isinstance(one, list) and all(_is_number(x) for x in one) for one in (a, b)):
             raise ArtefactError(
                 f"Calibration {kind!r} does not fit {domains} domains: a and b must be lists of finite numbers.", "Restore meta.json."
@@ -51,9 +61,32 @@ class Calibration:
             raise ArtefactError(
                 f"Calibration {kind!r} with {len(a)} and {len(b)} values does not fit {domains} domains.", "Restore meta.json."
             )
-        if kind == "temperature" and a[0] <= 0:
+        if kind in ("temperature", "top") and a[0] <= 0:
             raise ArtefactError(f"Calibration: the temperature is {a[0]}, expected more than 0.", "Restore meta.json.")
         return cls(kind, tuple(map(float, a)), tuple(map(float, b)))
+
+
+def _top_scaled(p: np.ndarray, slopes: tuple[float, ...], shift: float) -> np.ndarray:
+    """(n, N) of softmax values (n, N): the largest of each row by quadratic Platt scaling of its logit, the others in proportion."""
+    rows, top = np.arange(len(p)), p.argmax(axis=1)
+    logit, (slope, curve) = _logit(p[rows, top]), slopes
+    beyond = np.zeros_like(logit)
+    if curve:
+        turn = -slope / (2 * curve)
+        held = np.minimum(logit, turn) if curve < 0 else np.maximum(logit, turn)
+        logit, beyond = held, logit - held
+    first = sigmoid(slope * logit + curve * logit * logit + shift + LEAST_SLOPE * beyond)
+    others = p.copy()
+    others[rows, top] = 0
+    rest = others.sum(axis=1, keepdims=True)
+    others = np.where(rest > 0, others / np.where(rest > 0, rest, 1), 1 / max(1, p.shape[1] - 1)) * (1 - first)[:, None]
+    others[rows, top] = first
+    return others
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, TINY, 1 - TINY)
+    return np.log(p) - np.log1p(-p)
 
 
 def _is_number(value: Any) -> bool:
@@ -87,6 +120,19 @@ def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
     return Calibration("temperature", (float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)),))
 
 
+def fit_top(logits: np.ndarray, primary: np.ndarray) -> Calibration:
+    """Temperature first, then a logistic regression of "the top is right" on the logit of the top probability and its square."""
+    from sklearn.linear_model import LogisticRegression
+
+    temperature = fit_temperature(logits, primary).a[0]
+    p, right = softmax(logits / temperature).max(axis=1), logits.argmax(axis=1) == primary
+    if right.all() or not right.any():
+        return Calibration("top", (temperature, 1.0, 0.0), (0.0,))
+    logit = _logit(p)
+    fit = LogisticRegression(C=100).fit(np.stack([logit, logit * logit], axis=1), right)
+    return Calibration("top", (temperature, *map(float, fit.coef_[0])), (float(fit.intercept_[0]),))
+
+
 def fit_platt(logits: np.ndarray, primary: np.ndarray) -> Calibration:
     """One logistic regression per class on its own logit; a class with under 5 rows in or out takes the pooled fit of all classes."""
     from sklearn.linear_model import LogisticRegression
@@ -103,13 +149,13 @@ def fit_platt(logits: np.ndarray, primary: np.ndarray) -> Calibration:
 
 
 def fit_calibration(logits: np.ndarray, primary: np.ndarray, folds: int = 5) -> tuple[Calibration, dict[str, float]]:
-    """The kind whose top-1 probability has the lower Brier score on held-out fifths of the validation rows, refitted on all of them.
+    """The simplest kind whose top-1 probability has the lowest Brier score (but for CLOSE) on held-out fifths, refitted on all rows.
 
     Also returns that Brier score of each kind. Fewer than 100 rows: ``none``.
     """
     if len(primary) < 100:
         return Calibration("none"), {}
-    fits = {"temperature": fit_temperature, "platt": fit_platt}
+    fits = {"temperature": fit_temperature, "top": fit_top, "platt": fit_platt}
     fold = np.arange(len(primary)) % folds
     brier: dict[str, float] = {}
     for kind, fit in fits.items():
@@ -120,7 +166,8 @@ def fit_calibration(logits: np.ndarray, primary: np.ndarray, folds: int = 5) -> 
             top = logits[outside].argmax(1)
             parts.append((p[np.arange(len(top)), top] - (top == primary[outside])) ** 2)
         brier[kind] = float(np.concatenate(parts).mean())
-    return fits[min(brier, key=brier.get)](logits, primary), brier
+    kept = next(kind for kind in fits if brier[kind] <= min(brier.values()) + CLOSE)
+    return fits[kept](logits, primary), brier
 
 
 def thresholds(top_probability: np.ndarray, correct: np.ndarray, targets: tuple[float, ...] = TARGETS) -> list[dict[str, Any]]:

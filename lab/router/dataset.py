@@ -42,7 +42,7 @@ class Dataset:
 
     def training_set(self, vectors: np.ndarray, side: str) -> TrainingSet | None:
         rows = self.side(side)
-        return TrainingSet(vectors[rows], *self.labels(rows)) if len(rows) else None
+        return TrainingSet(vectors[rows], *self.labels(rows), [self.rows[row].text for row in rows]) if len(rows) else None
 
     @property
     def corpus_sha256(self) -> str:

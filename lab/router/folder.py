@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from lab.errors import ArtefactError
-from lab.files import folder_aside, read_json, sha256_file, write_json
+from lab.files import folder_aside, read_json, sha256_bytes, sha256_file, write_json
 from lab.router.head import Head
+from lab.router.lexical import Lexical
+from lab.router.lexical_file import LEXICAL, read_lexical, write_lexical
 
 WEIGHTS, META, LABELS, METRICS = "router.safetensors", "meta.json", "label_map.json", "metrics.json"
 OURS = "router_lab"
@@ -20,18 +22,22 @@ KEYS = ("0.weight", "0.bias", "3.weight", "3.bias")
 
 @dataclass(frozen=True)
 class RouterFolder:
-    """What a folder says. ``meta`` is kept whole, unknown keys included; ``domains[i]`` is class i."""
+    """What a folder says. ``meta`` is kept whole, unknown keys included; ``domains[i]`` is class i.
+
+    ``weights_sha256`` is that of router.safetensors; with a lexical part, of the two files' hashes one after the other.
+    """
 
     path: Path
     head: Head
     domains: list[str]
     meta: dict[str, Any]
     weights_sha256: str
+    lexical: Lexical | None = None
 
 
 def stamp(path: Path) -> tuple[tuple[int, int], ...]:
     """Time and size of each file of a router folder: other when one of them was changed."""
-    stats = [one.stat() if (one := path / name).is_file() else None for name in (WEIGHTS, META, LABELS, METRICS)]
+    stats = [one.stat() if (one := path / name).is_file() else None for name in (WEIGHTS, META, LABELS, METRICS, LEXICAL)]
     return tuple((stat.st_mtime_ns, stat.st_size) if stat else (0, 0) for stat in stats)
 
 
@@ -60,7 +66,30 @@ def read_router(path: Path) -> RouterFolder:
             f"{path / META}: {len(domains)} domains are named, but {WEIGHTS} scores {head.domains}.",
             "The two files are of different versions; restore both.",
         )
-    return RouterFolder(path, head, domains, meta, sha256_file(path / WEIGHTS))
+    digest, lexical = sha256_file(path / WEIGHTS), _lexical(path, meta, head)
+    if lexical is not None:
+        digest = sha256_bytes(f"{digest}{sha256_file(path / LEXICAL)}".encode())
+    return RouterFolder(path, head, domains, meta, digest, lexical)
+
+
+def _lexical(path: Path, meta: dict[str, Any], head: Head) -> Lexical | None:
+    """The lexical part that meta.json names, or None; ArtefactError if only one of the two is there or they differ."""
+    ours = meta.get(OURS)
+    named = ours.get("lexical") if isinstance(ours, dict) else None
+    there = (path / LEXICAL).is_file()
+    if not isinstance(named, dict | None) or there != bool(named):
+        raise ArtefactError(
+            f"{path}: {META} {'names a' if named else 'names no'} lexical part, {LEXICAL} is {'there' if there else 'missing'}.",
+            "Copy the complete folder. (A plain gateway needs the other files alone.)",
+        )
+    if not named:
+        return None
+    found = sha256_file(path / LEXICAL)
+    if named.get("sha256") != found:
+        raise ArtefactError(
+            f"{path / LEXICAL}: sha256 {found[:12]}, but {META} says {str(named.get('sha256'))[:12]}.", "The two are of different versions; restore both."
+        )
+    return read_lexical(path / LEXICAL, head.domains)
 
 
 def _read_head(path: Path) -> Head:
@@ -118,7 +147,9 @@ def _domains(path: Path, meta: dict[str, Any], label_map: dict[str, Any]) -> lis
     return from_map
 
 
-def write_router(path: Path, head: Head, domains: list[str], meta: dict[str, Any], metrics: dict[str, Any] | None = None) -> RouterFolder:
+def write_router(
+    path: Path, head: Head, domains: list[str], meta: dict[str, Any], metrics: dict[str, Any] | None = None, lexical: Lexical | None = None
+) -> RouterFolder:
     """Write aside, read back, compare, rename. ``path`` is replaced whole or left as it was."""
     from safetensors.numpy import save_file
 
@@ -134,6 +165,10 @@ def write_router(path: Path, head: Head, domains: list[str], meta: dict[str, Any
         tensors = dict(zip(KEYS, (head.w0, head.b0, head.w3, head.b3), strict=True))
         save_file({key: np.ascontiguousarray(value, dtype=np.float32) for key, value in tensors.items()}, aside / WEIGHTS)
         (aside / WEIGHTS).chmod(0o644)  # safetensors writes it readable by its owner alone; a gateway runs as somebody else
+        if lexical is not None:
+            write_lexical(aside / LEXICAL, lexical)
+            named = {"file": LEXICAL, "sha256": sha256_file(aside / LEXICAL), "parameters": lexical.parameters, "ngrams": len(lexical.keys)}
+            full = full | {OURS: full.get(OURS, {}) | {"lexical": full.get(OURS, {}).get("lexical", {}) | named}}
         write_json(aside / META, full)
         write_json(aside / LABELS, label_map)
         if metrics is not None:

@@ -11,7 +11,7 @@ from lab.errors import SettingsError
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a head is trained. See models/recipes.yaml for the losses."""
+    """How a router is trained. See models/recipes.yaml for the losses and the lexical part (none with weight 0)."""
 
     name: str
     loss: str
@@ -29,6 +29,10 @@ class Recipe:
     dropout: float = 0.1
     mixup_alpha: float = 0.0
     keep: str = "last"
+    lexical_weight: float = 0.0
+    lexical_cost: float = 0.5
+    lexical_fewest_words: int = 1
+    lexical_fewest_characters: int = 2
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -44,6 +48,7 @@ class Recipe:
         bounds = {
             "also_weight": (0, 1), "ce_weight": (0, 1000), "label_smoothing": (0, 0.5), "learning_rate": (1e-7, 1), "weight_decay": (0, 10),
             "batch_size": (1, 65536), "epochs": (1, 10_000), "hidden": (1, 65536), "dropout": (0, 0.95), "mixup_alpha": (0, 10), "seed": (0, 2**32 - 1),
+            "lexical_weight": (0, 1000), "lexical_cost": (1e-4, 1000), "lexical_fewest_words": (1, 1000), "lexical_fewest_characters": (1, 1000),
         }  # fmt: skip
         for key, (low, high) in bounds.items():
             value = getattr(self, key)
@@ -59,7 +64,8 @@ class Recipe:
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without the lexical fields where there is no such part, so that recipes of older versions compare equal."""
+        return {key: value for key, value in asdict(self).items() if self.lexical_weight or not key.startswith("lexical_")}
 
 
 def read_recipes(path: Path) -> dict[str, Recipe]:

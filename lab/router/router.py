@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.errors import ArtefactError, EncoderError
+from lab.errors import ArtefactError, EncoderError, InputError
 from lab.files import read_json
 from lab.router.calibrate import DEFAULT_TARGET, Calibration, read_thresholds
 from lab.router.folder import META, METRICS, OURS, RouterFolder, read_router
@@ -41,7 +42,7 @@ class Router:
 
     def __init__(self, folder: RouterFolder, name: str) -> None:
         self.name, self.folder = name, folder
-        self.head, self.domains, self.sha256 = folder.head, folder.domains, folder.weights_sha256
+        self.head, self.lexical, self.domains, self.sha256 = folder.head, folder.lexical, folder.domains, folder.weights_sha256
         self.ours: dict[str, Any] = folder.meta.get(OURS) or {}
         try:
             if not isinstance(self.ours, dict) or not isinstance(self.ours.get("recipe") or {}, dict):
@@ -75,21 +76,35 @@ class Router:
             )
         return metrics
 
+    @property
+    def parameters(self) -> int:
+        return self.head.parameters + (self.lexical.parameters if self.lexical else 0)
+
+    @property
+    def family(self) -> str:
+        """``head`` for an MLP on the vector alone, ``hybrid`` with a lexical part beside it."""
+        return "hybrid" if self.lexical else "head"
+
     def threshold(self, target: float) -> dict[str, Any] | None:
         return next((row for row in self.thresholds if abs(row["target"] - target) < 1e-9), None)
 
-    def logits(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, N) from (n, D); EncoderError if D is not the head's."""
+    def logits(self, vectors: np.ndarray, texts: Sequence[str] | None = None) -> np.ndarray:
+        """(n, N) from (n, D) and, for a router with a lexical part, the n prompts. EncoderError if D is not the head's."""
         if vectors.shape[1] != self.head.dim:
             raise EncoderError(
                 f"Router {self.name} reads vectors of {self.head.dim} numbers, its encoder {self.encoder_name} gives {vectors.shape[1]}.",
                 "Set embedding_model in meta.json to the encoder it was trained on.",
             )
-        return self.head.logits(vectors)
+        logits = self.head.logits(vectors)
+        if self.lexical is None:
+            return logits
+        if texts is None or len(texts) != len(vectors):
+            raise InputError(f"Router {self.name} has a lexical part: it reads prompts beside their vectors.", "Pass the texts too.")
+        return self.lexical.blended(logits, texts)
 
-    def score(self, vector: np.ndarray) -> Scored:
-        """Scores of one prompt from its vector (D,)."""
-        logits = self.logits(vector[None, :])
+    def score(self, vector: np.ndarray, text: str | None = None) -> Scored:
+        """Scores of one prompt from its vector (D,) and, for a router with a lexical part, its text."""
+        logits = self.logits(vector[None, :], None if text is None else [text])
         probabilities = self.calibration.probabilities(logits)
         return Scored(logits[0], sigmoid(logits)[0], None if probabilities is None else probabilities[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from lab.errors import InputError
 from lab.router.head import Head
+from lab.router.lexical import Lexical
 from lab.router.recipe import Recipe
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -18,15 +19,16 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """``vectors`` (n, D) float32 unit rows; ``primary`` (n,) class ids; ``also`` (n, N) 0/1."""
+    """``vectors`` (n, D) float32 unit rows; ``primary`` (n,) class ids; ``also`` (n, N) 0/1; ``texts`` n prompts, for a lexical part."""
 
     vectors: np.ndarray
     primary: np.ndarray
     also: np.ndarray
+    texts: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
-        if n == 0 or len(self.primary) != n or self.also.shape[0] != n:
+        if n == 0 or len(self.primary) != n or self.also.shape[0] != n or (self.texts is not None and len(self.texts) != n):
             raise InputError(
                 f"Nothing to train on: {n} vectors, {len(self.primary)} labels, also {self.also.shape}.", "Check the corpus and its split."
             )
@@ -43,9 +45,17 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
+    """``lexical`` is None for a recipe without one."""
+
     head: Head
     history: list[Epoch]
     kept_epoch: int
+    lexical: Lexical | None = None
+
+    def logits(self, vectors: np.ndarray, texts: Sequence[str] | None = None) -> np.ndarray:
+        """(n, N) of the whole router; ``texts`` are needed by a lexical part alone."""
+        logits = self.head.logits(vectors)
+        return logits if self.lexical is None else self.lexical.blended(logits, texts)
 
 
 @contextmanager

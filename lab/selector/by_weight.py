@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lab.selector.contract import LabSelector
-from lab.selector.held_out import SWEEP, Part, _prepared, best_by_category, best_single
-from lab.selector.judge import Strategy, fixed_strategies, judge
+from lab.selector.held_out import SWEEP, Part, _prepared, best_by_category, best_single, mark_frontier
+from lab.selector.judge import Strategy, always, fixed_strategies, judge
 from lab.selector.table import OutcomeTable
 from lab.selector.utility import Utility
 
@@ -51,3 +51,19 @@ def short(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: short(one) for key, one in value.items()}
     return [short(one) for one in value] if isinstance(value, list) else value
+
+
+def points(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """strategy, kind, quality_weight, quality with its interval, latency_s, cost_usd, n and ``on_frontier``, of the learnt strategies at each
+    weight and, once, of each single model; "Best single" is the model that each weight chose."""
+    out = []
+    for place, one in enumerate(tables):
+        for row in one["rows"]:
+            named = {key: row[key] for key in ("strategy", "kind", "quality", "quality_low", "quality_high", "latency_s", "cost_usd", "n")}
+            if row["kind"] in ("selector", "domain"):
+                out.append(named | {"quality_weight": one["quality_weight"]})
+            if row["kind"] == "single" and place == 0:
+                out.append(named | {"quality_weight": None})
+            if row["strategy"] == always(one["best_single"]):
+                out.append(named | {"strategy": "Best single", "kind": "best", "quality_weight": one["quality_weight"]})
+    return mark_frontier(out)

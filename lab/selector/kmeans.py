@@ -32,7 +32,9 @@ class KMeansSelector(LabSelector):
         inside = scaled(x, self.categories, self.category_weight)
         self.centroids_, label = lloyd(inside, self.clusters, self.seed)
         parts = self.utility.components(y)
-        return self.restore({"centroids": self.centroids_, "parts": cluster_parts(parts, label, len(self.centroids_), self.prior)})
+        return self.restore(
+            {"centroids": self.centroids_, "parts": shrunk(cluster_sums(parts, label, len(self.centroids_)), means(parts), self.prior)}
+        )
 
     def tensors(self) -> dict[str, np.ndarray]:
         return {"centroids": self.centroids_, "parts": self.parts_}
@@ -72,8 +74,9 @@ class KMeansSelector(LabSelector):
                 centroids, _ = lloyd(inside[:TUNING_ROWS], clusters, seed)
                 label = closest(inside, centroids)
                 found = closest(outside, centroids)
+                sums, mean = cluster_sums(parts, label, len(centroids)), means(parts)
                 for prior in [fixed["prior"]] if "prior" in fixed else PRIORS:
-                    scores = utility.mix(cluster_parts(parts, label, len(centroids), prior))[found]
+                    scores = utility.mix(shrunk(sums, mean, prior))[found]
                     yield {"clusters": clusters, "prior": prior, "category_weight": weight, "seed": seed}, scores
 
 
@@ -97,11 +100,15 @@ def closest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     return ((centroids * centroids).sum(1) - 2 * (x @ centroids.T)).argmin(1)
 
 
-def cluster_parts(parts: np.ndarray, label: np.ndarray, clusters: int, prior: float) -> np.ndarray:
-    """(clusters, M, C) means of (n, M, C) over each cluster's observed queries, with ``prior`` queries of the overall mean."""
+def cluster_sums(parts: np.ndarray, label: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (clusters, M, C) of (n, M, C) over each cluster's observed queries, and how many there are."""
     known = ~np.isnan(parts)
     member = np.zeros((clusters, len(label)))
     member[label, np.arange(len(label))] = 1.0
-    total = np.tensordot(member, np.where(known, parts, 0.0), 1)
-    count = np.tensordot(member, known.astype(np.float64), 1)
-    return ((total + prior * means(parts)) / (count + prior)).astype(np.float32)
+    return np.tensordot(member, np.where(known, parts, 0.0), 1), np.tensordot(member, known.astype(np.float64), 1)
+
+
+def shrunk(sums: tuple[np.ndarray, np.ndarray], mean: np.ndarray, prior: float) -> np.ndarray:
+    """(clusters, M, C) means with ``prior`` queries of the overall mean (M, C)."""
+    total, count = sums
+    return ((total + prior * mean) / (count + prior)).astype(np.float32)

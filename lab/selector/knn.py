@@ -10,7 +10,7 @@ import numpy as np
 from lab.selector.contract import LabSelector, check_training
 from lab.selector.deployed import KnnFile
 from lab.selector.features import check_width, scaled
-from lab.selector.shortlist import WORTH_IT, Shortlist
+from lab.selector.shortlist import WIDEST, WORTH_IT, Shortlist
 from lab.selector.table import Cells
 from lab.selector.utility import QUALITY, Utility, filled, means
 
@@ -57,7 +57,7 @@ class Neighbourly(LabSelector):
         """(n, k) training rows, nearest first."""
         check_width(x.shape[1], self.x_.shape[1], "This selector")
         query, k = scaled(x, self.categories, self.category_weight), min(k or self.k, len(self.x_))
-        if len(x) > 1 or len(self.x_) < WORTH_IT:
+        if len(x) > 1 or len(self.x_) < WORTH_IT or x.shape[1] > WIDEST:
             return nearest(query, self.references_, k)
         self._asked += 1  # one query does not pay for the shortlist, a process that serves does
         if self._asked < 3:
@@ -69,10 +69,10 @@ class Neighbourly(LabSelector):
         width = len(x) - self.categories
         if self._shortlist is None:
             if self.categories and self.category_weight:
-                self._bonus = np.ascontiguousarray(self.references_[:, width:].T) * np.float32(self.category_weight)
+                self._bonus = np.ascontiguousarray(self.x_[:, width:].T, dtype=np.int32)
             self._shortlist = Shortlist(self.x_[:, :width])
-        place = int(x[width:].argmax()) if self._bonus is not None else 0
-        return self._shortlist.rows(x[:width], None if self._bonus is None else self._bonus[place], k)
+        bonus = None if self._bonus is None else (self._bonus[int(x[width:].argmax())], self.category_weight**2)
+        return self._shortlist.rows(x[:width], bonus, k)
 
 
 class KnnSelector(Neighbourly):

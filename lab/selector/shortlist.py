@@ -8,10 +8,12 @@ LEVELS = 63
 """The query goes in two 7-bit parts (whole and rest): products of 7-bit by 8-bit numbers saturate on no processor."""
 WORTH_IT = 2_000
 """Rows from which the shortlist is faster than the plain product."""
+WIDEST = 1_050
+"""Features up to which sums and bonus fit 32 bits whatever the vectors: 2·63·127·126·D below 2³¹ needs D below 1 065."""
 
 
 class Shortlist:
-    """Rows are ŷ = step·q with q in −127…127, and |y − ŷ| is kept. For a query x ≈ x̂ then
+    """Rows are ŷ = step·q with q in −127…127, one step for all, and the largest |y − ŷ| is kept. For a query x ≈ x̂ then
     |⟨x, y⟩ − ⟨x̂, ŷ⟩| ≤ |x − x̂|·|y| + |x̂|·|y − ŷ| (Cauchy–Schwarz), so no row is left out that could be among the nearest.
     """
 
@@ -20,10 +22,9 @@ class Shortlist:
         import onnx
         import onnxruntime
 
-        step = np.maximum(np.abs(rows).max(1), 1e-12) / 127
-        whole = np.rint(rows / step[:, None]).astype(np.int8)
-        self._step = step.astype(np.float32)
-        self._error = float(np.linalg.norm(rows - whole * self._step[:, None], axis=1).max())
+        self._step = max(float(np.abs(rows).max()), 1e-12) / 127
+        whole = np.rint(rows / np.float32(self._step)).astype(np.int8)
+        self._error = float(np.linalg.norm(rows - whole * np.float32(self._step), axis=1).max())
         self._length = float(np.linalg.norm(rows, axis=1).max())
         weights = onnx.numpy_helper.from_array(np.ascontiguousarray(whole.T), "rows")
         zero = onnx.numpy_helper.from_array(np.asarray(LEVELS + 1, dtype=np.uint8), "zero")
@@ -37,20 +38,26 @@ class Shortlist:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
-    def rows(self, query: np.ndarray, bonus: np.ndarray | None, k: int) -> np.ndarray:
-        """Row numbers, rising, that hold the k with the largest ⟨query, y⟩ + bonus; usually two to five times k. query (D,), bonus (N,)."""
+    def rows(self, query: np.ndarray, bonus: tuple[np.ndarray, float] | None, k: int) -> np.ndarray:
+        """Row numbers, rising, that hold the k with the largest ⟨query, y⟩ + bonus; usually about twice k.
+
+        query (D,); bonus: (N,) int32 of 0 and 1, and what a 1 is worth. All sums are whole multiples of one unit.
+        """
         first = max(float(np.abs(query).max()), 1e-12) / LEVELS
-        whole = np.rint(query / np.float32(first))
         second = first / (2 * LEVELS)
+        whole = np.rint(query / np.float32(first))
         rest = np.rint((query - whole * np.float32(first)) / np.float32(second))
         parts = (np.stack([whole, rest]) + (LEVELS + 1)).astype(np.uint8)
         product = self._session.run(None, {"query": parts})[0]
-        near = (product[0] * np.float32(first) + product[1] * np.float32(second)) * self._step
+        unit = second * self._step
+        near = product[0]
+        near *= 2 * LEVELS
+        near += product[1]
         if bonus is not None:
-            near += bonus
+            near += bonus[0] * np.int32(round(bonus[1] / unit))
         if k >= len(near):
             return np.arange(len(near))
         known = whole * np.float32(first) + rest * np.float32(second)
         slack = float(np.linalg.norm(query - known)) * self._length + float(np.linalg.norm(known)) * self._error + 1e-5
-        limit = np.partition(near, len(near) - k)[len(near) - k] - 2 * slack
-        return np.flatnonzero(near >= limit)
+        limit = np.partition(near, len(near) - k)[len(near) - k] - 2 * (slack / unit + 1)
+        return np.flatnonzero(near >= np.int32(max(limit, -(2**31) + 1)))

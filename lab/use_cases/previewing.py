@@ -28,7 +28,10 @@ KEPT = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What a retrain would train on. ``per_domain``: training labels that (came, left) since the champion. ``blocked``: why it cannot start."""
+    """What a retrain would train on. ``per_domain``: training labels that (came, left) since the champion. ``blocked``: why it cannot start.
+
+    ``known``: whether it is known what the champion was trained on; if not, no change can be counted.
+    """
 
     revision: int
     rows: dict[str, int]
@@ -39,6 +42,7 @@ class Plan:
     per_domain: dict[str, tuple[int, int]]
     test_changes: int
     blocked: str
+    known: bool = True
 
 
 class Previewing(Registry):
@@ -152,8 +156,8 @@ def _answers(router: Router, sides: Sequence[tuple[Dataset, np.ndarray]]) -> Cal
 
 
 def _plan(dataset: Dataset, revision: int, champion: Version) -> Plan:
-    old = {one.id: (one.domain, tuple(sorted(one.also)), one.split) for one in champion.snapshot.labels} if champion.snapshot else {}
     new = {row.id: (row.domain, tuple(sorted(row.also)), side) for row, side in zip(dataset.rows, dataset.splits, strict=True)}
+    old = {one.id: (one.domain, tuple(sorted(one.also)), one.split) for one in champion.snapshot.labels} if champion.snapshot else new
     came, left, count, test = Counter[str](), Counter[str](), Counter[str](), 0
     for one in old.keys() | new.keys():
         a, b = old.get(one), new.get(one)
@@ -170,5 +174,5 @@ def _plan(dataset: Dataset, revision: int, champion: Version) -> Plan:
     blocked = "" if count or champion.snapshot is None else "No training label has changed since the champion was trained."
     return Plan(
         revision, {side: len(dataset.side(side)) for side in ("train", "valid", "test")}, dataset.corpus_sha256, dataset.split_sha256,
-        champion.id, dict(count), per_domain, test, blocked,
+        champion.id, dict(count), per_domain, test, blocked, champion.snapshot is not None,
     )  # fmt: skip

@@ -30,19 +30,18 @@ def revision() -> tuple[str, int]:
 
 
 def standing() -> None:
-    """One line: how much there is, and the hash of it."""
-    counts, total, digest, version, tested = _standing(*revision())
+    """One line: how much there is."""
+    counts, total, version, tested = _standing(*revision())
     waiting = counts.get(None, 0)
     st.caption(
-        f"{total:,} prompts, {sum(counts.values()) - waiting:,} with a label, {waiting:,} without · evaluation set version {version}, "
-        f"{tested:,} prompts · labels `{digest[:12]}`"
+        f"{total:,} prompts, {sum(counts.values()) - waiting:,} with a label, {waiting:,} without · evaluation set version {version}, {tested:,} prompts"
     )
 
 
 @st.cache_resource(max_entries=4, ttl=600, show_spinner=False)
-def _standing(address: str, newest: int) -> tuple[dict, int, str, int, int]:
+def _standing(address: str, newest: int) -> tuple[dict, int, int, int]:
     counts, total = bench().standing()
-    return dict(counts), total, bench().labels_hash(), *bench().evaluation_set()
+    return dict(counts), total, *bench().evaluation_set()
 
 
 def person(needed: str = "curator") -> Actor | None:

@@ -108,6 +108,7 @@ def _export() -> None:
     st.subheader("Export", anchor=False)
     only = st.radio("What", ["Everything", "Changed only"], key="what", bind="query-params", horizontal=True, help="Changed: since the shipped corpus.")
     form = st.selectbox("Format", list(FORMATS), format_func=lambda name: FORMATS[name].title, key="format", bind="query-params")
+    st.caption(f"Labels as they are now, sha256 `{_digest(*revision())[:16]}`: what training can see of them, whatever the format.")
     made = st.session_state.setdefault("exports", {})
     wanted = (*revision(), only, form)
     changed = [one.prompt.id for one in bench().changes()] if only == "Changed only" else None
@@ -127,6 +128,11 @@ def _export() -> None:
         FORMATS[form].media_type, icon=":material/download:", key="export", on_click="ignore",
     )  # fmt: skip
     st.fragment(_hash, run_every=None if wanted in made else POLL_S)(wanted)
+
+
+@st.cache_resource(max_entries=4, ttl=600, show_spinner=False)
+def _digest(address: str, newest: int) -> str:
+    return bench().labels_hash()
 
 
 def _hash(wanted: tuple) -> None:

@@ -90,8 +90,8 @@ def promote(actor: Actor, version_id: str, shown_champion: str, reason: str = ""
     return f"{word} {name_of(done.version, infos)} serves every session from now on; it replaced {name_of(done.replaced, infos)}."
 
 
-def verdict_view(verdict: Verdict, infos: list[VersionInfo]) -> None:
-    """The verdict, then every check with its sentence."""
+def verdict_view(verdict: Verdict, infos: list[VersionInfo], decide: Callable[[], None]) -> None:
+    """The verdict, what can be done about it, then every check with its sentence."""
     against = name_of(verdict.champion, infos) if verdict.champion else "no champion"
     refused = sum(not one.passed for one in verdict.checks)
     text = f"against {literal(against)} on {verdict.n:,} test prompts `{verdict.test_sha256[:12]}`, intervals 95 %"
@@ -99,6 +99,7 @@ def verdict_view(verdict: Verdict, infos: list[VersionInfo]) -> None:
         st.success(f"The gate **passed** it {text}.", icon=":material/verified:")
     else:
         st.warning(f"The gate **refused** it {text}: {refused} of {len(verdict.checks)} checks failed.", icon=":material/gpp_bad:")
+    decide()
     ordered = sorted(verdict.checks, key=lambda one: one.passed)
     frame = pd.DataFrame(
         {"Verdict": ["passed" if one.passed else "refused" for one in ordered], "Check": [one.name for one in ordered], "What was found": [one.sentence for one in ordered]}

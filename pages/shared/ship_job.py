@@ -109,8 +109,7 @@ def _ended(job: Job, person: Actor | None) -> None:
         name = name_of(verdict.candidate, infos)
         seconds = job.result.get("seconds")
         st.markdown(f"Version **{literal(name)}** `{verdict.candidate[:12]}`" + (f" · made in {seconds:.0f} s" if seconds else ""))
-        verdict_view(verdict, infos)
-        decide(verdict, person, f"job-{job.id}")
+        verdict_view(verdict, infos, lambda: decide(verdict, person, f"job-{job.id}"))
         pairs_view(job.result, f"pairs-{job.id}", verdict.n)
         with st.expander("Curves, stages, log", icon=":material/show_chart:"):
             _curves(job)

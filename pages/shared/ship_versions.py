@@ -156,8 +156,8 @@ def _gate(info: VersionInfo, infos: list[VersionInfo], actor: Actor | None) -> N
         job_panel(running[0], actor)
         return
     if info.verdict:
-        verdict_view(info.verdict, infos)
-        decide(info.verdict, actor, "models")
+        verdict = info.verdict
+        verdict_view(verdict, infos, lambda: decide(verdict, actor, "models"))
     else:
         st.info("It has served, or serves, without a verdict of the gate here." if info.champion else "It was not held against the gate yet.", icon=":material/gavel:")
     if info.champion or not people.may("maintainer"):

@@ -250,3 +250,22 @@ def test_who_may_not_write_sees_everything_and_is_offered_nothing(relabelled, mo
         assert bool(offered) == (curator and view in ("Changes", "Conflicts")), (view, offered)
         if not curator:
             assert ("read-only demo" if settings.get("read_only") else "needs a curator") in shown(app)
+
+
+def test_a_split_by_words_and_a_merge_are_previewed(own_database):
+    app = opened("Taxonomy")
+    app.session_state["change"] = "Split"
+    app.run()
+    app.selectbox(key="split-name").set_value("docker").run()
+    for key, value in {"part-docker-1": "docker-compose", "words-docker-0": "dockerfile, build", "words-docker-1": "compose, volume",
+                       "part-docker-1-definition": "several containers", "part-docker-1-border": "one: docker"}.items():  # fmt: skip
+        (app.text_area if key.endswith("definition") else app.text_input)(key=key).set_value(value).run()
+    button(app, "Preview").click().run()
+    assert not app.exception and "Split docker into docker, docker-compose" in shown(app) and "Apply" in labels(app)
+    app.text_input(key="part-docker-1").set_value("compose").run()
+    assert "The form has changed" in shown(app) and "Apply" not in labels(app), "nothing is applied that was not looked at"
+    app.session_state["change"] = "Merge"
+    app.run()
+    app.multiselect(key="merge-names").set_value(["kicad", "kicad-pcb"]).run()
+    button(app, "Preview").click().run()
+    assert "Merge kicad, kicad-pcb into kicad" in shown(app)

@@ -81,7 +81,7 @@ def test_under_100_rows_no_probability_is_claimed():
 def test_the_kind_with_the_lower_held_out_brier_score_is_kept_and_fitted_on_all_rows():
     logits, primary = drawn(1_000, 6, 3.0)
     fitted, brier = fit_calibration(logits, primary)
-    assert set(brier) == {"temperature", "platt"}
+    assert set(brier) == {"temperature", "top", "platt"}
     assert brier["temperature"] < brier["platt"]
     assert fitted == fit_temperature(logits, primary)
 
@@ -95,7 +95,7 @@ def test_calibration_lowers_the_calibration_error_of_an_overconfident_head():
 
 
 @pytest.mark.parametrize(
-    "calibration", [Calibration("none"), Calibration("temperature", (0.7,)), Calibration("platt", (1.0, 2.0, 3.0), (0.0, 0.1, 0.2))]
+    "calibration", [Calibration("none"), Calibration("temperature", (0.7,)), Calibration("top", (0.7, 0.5, -0.1), (0.1,)), Calibration("platt", (1.0, 2.0, 3.0), (0.0, 0.1, 0.2))]
 )
 def test_a_calibration_survives_json(calibration):
     assert Calibration.from_json(calibration.to_json(), 3) == calibration

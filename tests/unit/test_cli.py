@@ -236,7 +236,7 @@ def test_models_list_json_names_every_shipped_router_with_its_figures(run, bench
     status, out, err = run("models", "list", "--json")
     assert (status, err) == (0, "")
     found = {row["name"]: row for row in json.loads(out)}
-    assert set(found) == {path.name for path in bench.home.routers.iterdir()}
+    assert set(found) == set(bench.shipped_names())
     for name, row in found.items():
         router = bench.router(name)
         assert (row["router_sha256"], row["domains"], row["parameters"]) == (
@@ -390,7 +390,7 @@ WRONG = {
     "corpus without files": (["corpus", "health", "{tmp}/empty"], "holds no *.jsonl file."),
     "recipe": (
         ["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r", "--recipe", "best"],
-        "There is no recipe 'best'. Known are: published, upstream, lab.",
+        "There is no recipe 'best'. Known are: published, upstream, lab, hybrid.",
     ),
     "epochs": (["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r", "--epochs", "0"], "epochs is 0."),
     "one label": (["train", "router", "--corpus", "{tmp}/in.jsonl", "--output", "{tmp}/r"], "there is only one label"),

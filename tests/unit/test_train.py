@@ -296,7 +296,7 @@ def test_a_head_trained_by_a_shipped_recipe_has_the_known_number_of_parameters(p
 
 def test_the_shipped_recipes(project):
     recipes = read_recipes(project / "models" / "recipes.yaml")
-    assert set(recipes) == {"published", "upstream", "lab"}
+    assert set(recipes) == {"published", "upstream", "lab", "hybrid"}
     published, upstream = recipes["published"], recipes["upstream"]
     assert (
         published.loss,
