@@ -8,6 +8,7 @@ import streamlit as st
 from lab.errors import LabError
 from pages.shared import people
 from pages.shared.frame import show_error
+from pages.shared.ship_common import follow_champion
 
 
 def _visible(role: str) -> Literal["visible", "hidden"]:
@@ -47,6 +48,7 @@ def main() -> None:
     try:
         people.remember()
         people.badge()
+        follow_champion()
         navigation.run()
     except LabError as error:  # what a person can act on is a sentence; anything else is a bug and keeps its traceback
         show_error(error)

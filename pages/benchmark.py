@@ -19,6 +19,8 @@ VIEWS = ("New run", "Runs", "Decisions")
 def render() -> None:
     st.header("Benchmark", anchor=False)
     query_default("view", VIEWS[1] if bench().benchmark_runs() else VIEWS[0])
+    if st.session_state.view not in VIEWS:  # another page's view of the same name
+        st.session_state.view = VIEWS[0]
     if st.session_state.get("benchmark_go"):
         st.session_state.view = st.session_state.pop("benchmark_go")
     view = st.segmented_control("View", VIEWS, required=True, key="view", bind="query-params", label_visibility="collapsed")

@@ -54,7 +54,7 @@ def _chosen(names: list[str]) -> str:
         name = st.selectbox("Selectors", names, key="set", format_func=_label, help="Trained together on one pool of models.")
         one = bench().selector_set(name)
         st.caption(literal(f"Choose among {len(one.models)} models: {', '.join(one.models)}."))
-        st.page_link("pages/try_prompt.py", label="Their picks on Try a prompt", icon=":material/bolt:", query_params={"picks": "true"})
+        st.page_link("pages/try_prompt.py", label="Their picks on Try a prompt", icon=":material/bolt:", query_params={"picks": "true", "pool": name})
     st.query_params["set"] = name
     return name
 

@@ -17,7 +17,7 @@ def wilson(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     share, square = right / n, z * z
     middle = (share + square / (2 * n)) / (1 + square / n)
     half = z * sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))  # at 0 and 1 rounding would leave the share outside
 
 
 def bootstrap(n: int, statistic: Callable[[np.ndarray], np.ndarray], repeats: int = 1_000, seed: int = 0) -> np.ndarray:

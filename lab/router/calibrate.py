@@ -72,7 +72,7 @@ def _top_scaled(p: np.ndarray, slopes: tuple[float, ...], shift: float) -> np.nd
     logit, (slope, curve) = _logit(p[rows, top]), slopes
     beyond = np.zeros_like(logit)
     if curve:
-        turn = -slope / (2 * curve)
+        turn = float(np.clip(-slope / (2 * curve), -1e6, 1e6))
         held = np.minimum(logit, turn) if curve < 0 else np.maximum(logit, turn)
         logit, beyond = held, logit - held
     first = sigmoid(slope * logit + curve * logit * logit + shift + LEAST_SLOPE * beyond)

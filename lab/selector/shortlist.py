@@ -60,4 +60,4 @@ class Shortlist:
         known = whole * np.float32(first) + rest * np.float32(second)
         slack = float(np.linalg.norm(query - known)) * self._length + float(np.linalg.norm(known)) * self._error + 1e-5
         limit = np.partition(near, len(near) - k)[len(near) - k] - 2 * (slack / unit + 1)
-        return np.flatnonzero(near >= np.int32(max(limit, -(2**31) + 1)))
+        return np.flatnonzero(near >= np.int32(max(limit, np.iinfo(np.int32).min + 1)))

@@ -168,7 +168,7 @@ class Opening:
         known = {one: self.home.routers / one for one in shipped} | self._version_paths()
         path = known.get(given, Path(given).expanduser())
         if given not in known and not path.exists():
-            raise InputError(f"There is no router '{given}'.", f"Known are: {', '.join(known) or 'none'}; or give the path of a router folder.")
+            raise InputError(f"There is no router '{given}'.", f"Known are: {', '.join(self.router_names()) or 'none'}; or give the path of a router folder.")
         try:
             return self._loaded(path.resolve(), given if given in known else path.resolve().name)
         except ArtefactError:

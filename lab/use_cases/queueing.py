@@ -187,7 +187,7 @@ class Queueing(Curating, Evaluating, Probing):
         return {one.id for one in snapshot.labels if one.split == "train"}
 
     def live_logits(self, router: Router, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
-        return router.logits(vectors)
+        return router.logits(vectors, texts)
 
     def _other_version(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray, progress: Progress | None) -> OtherVersion | None:
         names = [name for name in self.router_names() if name != router.name]

@@ -71,7 +71,7 @@ class Retraining(Previewing):
         log = (self.home.job_logs / f"{job.id}.log").open("ab")
         with log, self._job_lock:
             command = [sys.executable, "-m", "lab", "worker", job.id]
-            environment = self.settings.environment(self.home.state)
+            environment = self.settings.environment(self.home.state) | {"OMP_NUM_THREADS": "1"}  # its own processes fill the cores; threads would wait for each other
             process = subprocess.Popen(command, cwd=self.home.project, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
             self._processes.append(process)
         return jobs.claim(self.database, job.id, f"{socket.gethostname()}:{process.pid}") or self.job(job.id)

@@ -154,11 +154,13 @@ class Traffic(Collecting):
     def _said(self, router: Router, scores: _Scores) -> list[str]:
         """What an event records of the router: its name, hash and most likely domains."""
         names = [self.taxonomy.canonical(domain) for domain in router.domains]
-        best = np.argsort(-scores.probabilities, axis=1, kind="stable")[:, :TOP]
-        return [
-            canonical({"router": router.name, "sha256": router.sha256, "top": [[names[one], round(float(row[one]), 6)] for one in order]}).decode()
-            for row, order in zip(scores.probabilities, best, strict=True)
-        ]
+        out = []
+        for row in scores.probabilities:
+            top: dict[str, float] = {}  # domains that were merged since the router was trained have one name
+            for one in np.argsort(-row, kind="stable")[: 2 * TOP]:
+                top.setdefault(names[one], round(float(row[one]), 6))
+            out.append(canonical({"router": router.name, "sha256": router.sha256, "top": list(top.items())[:TOP]}).decode())
+        return out
 
     def _result(self, plan: TrafficPlan, router: Router, scores: _Scores, batch: str, new: int, queued: int) -> TrafficResult:
         names = [self.taxonomy.canonical(domain) for domain in router.domains]

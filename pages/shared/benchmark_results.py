@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,6 @@ from pages.shared.many import to_csv
 from pages.shared.people import may, writer
 
 BLUE, GREY = "#0072b2", "#8a94a3"
-SELECTORS = Path(__file__).parents[1] / "selectors.py"
 SHOWN = 200
 
 
@@ -125,8 +123,7 @@ def _training(name: str, active: bool) -> None:
         st.error(literal(told.get("message", "It failed.")), icon=":material/error:")
     elif told["phase"] == "done":
         st.success(literal(f"{told['name']}: trained on {told['n']:,} queries, judged on {told['held_out_n'] or 0:,} held out. {told['sentence']}"), icon=":material/check:")
-        if SELECTORS.is_file():
-            st.page_link("pages/selectors.py", label=f"See {literal(told['name'])} on the page Selectors", icon=":material/alt_route:", query_params={"set": told["name"]})
+        st.page_link("pages/selectors.py", label=f"See {literal(told['name'])} on the page Selectors", icon=":material/alt_route:", query_params={"set": told["name"]})
 
 
 def _answers(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -28,11 +29,11 @@ NO_QUEUE = "(no queue)"
 def changes() -> None:
     point = _since()
     found = _changed(*revision(), bench().event_at(point))
-    if not found:
+    if not found.rows:
         _nothing(point)
         return
     kept = _filtered(found)
-    _figures(kept, found)
+    _figures(kept, len(found.rows))
     if not kept:
         st.info("No change passes these filters. Loosen them in the sidebar.", icon=":material/filter_alt_off:")
         return
@@ -42,9 +43,38 @@ def changes() -> None:
     {"Prompts": _prompts, "Moves": _moves, "Domains": _domains}[shown](kept)
 
 
+@dataclass(frozen=True)
+class Row:
+    """A change, and the words that filters know it by."""
+
+    change: SetChange
+    before: str
+    after: str
+    kind: str
+    queue: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """``options``: filter → the words that occur."""
+
+    rows: list[Row]
+    options: dict[str, list[str]]
+
+
 @st.cache_resource(max_entries=4, ttl=600, show_spinner="Comparing …")
-def _changed(address: str, newest: int, since: int) -> list[SetChange]:
-    return bench().changes(since)
+def _changed(address: str, newest: int, since: int) -> Listed:
+    rows = [
+        Row(one, place(one.before), place(one.after), kind_of(one), queue_title(one.queue), f"{one.prompt.text}\n{one.reason}".casefold())
+        for one in bench().changes(since)
+    ]
+    options = {
+        "who": {name for row in rows for name in row.change.people}, "from": {row.before for row in rows}, "to": {row.after for row in rows},
+        "in": {row.queue for row in rows}, "kind": {row.kind for row in rows}, "language": {row.change.prompt.language for row in rows},
+        "side": {row.change.prompt.split for row in rows},
+    }  # fmt: skip
+    return Listed(rows, {key: sorted(words - {""}) for key, words in options.items()})
 
 
 def _since() -> str:
@@ -82,54 +112,54 @@ def queue_title(name: str) -> str:
     return CATALOGUE[name].title if name in CATALOGUE else name or NO_QUEUE
 
 
-def _filtered(found: Sequence[SetChange]) -> list[SetChange]:
+def _filtered(found: Listed) -> list[Row]:
     """The sidebar, each filter in the address."""
 
-    def pick(label: str, key: str, values: Sequence[str], placeholder: str = "any") -> str | None:
-        return st.selectbox(label, sorted({one for one in values if one}), index=None, placeholder=placeholder, key=key, bind="query-params")
+    def pick(label: str, key: str, placeholder: str = "any") -> str | None:
+        return st.selectbox(label, found.options[key], index=None, placeholder=placeholder, key=key, bind="query-params")
 
     with st.sidebar:
-        who = pick("Person", "who", [name for one in found for name in one.people], "anybody")
-        before = pick("From", "from", [place(one.before) for one in found], "any domain")
-        after = pick("To", "to", [place(one.after) for one in found], "any domain")
-        queue = pick("Queue", "in", [queue_title(one.queue) for one in found])
-        kind = pick("Kind", "kind", [kind_of(one) for one in found])
+        who = pick("Person", "who", "anybody")
+        before, after = pick("From", "from", "any domain"), pick("To", "to", "any domain")
+        queue, kind = pick("Queue", "in"), pick("Kind", "kind")
         left, right = st.columns(2)
         with left:
-            language = pick("Language", "language", [one.prompt.language for one in found])
+            language = pick("Language", "language")
         with right:
-            side = pick("Side", "side", [one.prompt.split for one in found])
+            side = pick("Side", "side")
         words = st.text_input("Text", key="find", bind="query-params", placeholder="in the prompt or the reason").casefold().strip()
+    if not any((who, before, after, queue, kind, language, side, words)):
+        return found.rows
     return [
-        one
-        for one in found
-        if (not who or who in one.people)
-        and (not before or place(one.before) == before)
-        and (not after or place(one.after) == after)
-        and (not kind or kind_of(one) == kind)
-        and (not queue or queue_title(one.queue) == queue)
-        and (not language or one.prompt.language == language)
-        and (not side or one.prompt.split == side)
-        and (not words or words in one.prompt.text.casefold() or words in one.reason.casefold())
+        row
+        for row in found.rows
+        if (not who or who in row.change.people)
+        and (not before or row.before == before)
+        and (not after or row.after == after)
+        and (not kind or row.kind == kind)
+        and (not queue or row.queue == queue)
+        and (not language or row.change.prompt.language == language)
+        and (not side or row.change.prompt.split == side)
+        and (not words or words in row.words)
     ]
 
 
-def _figures(kept: Sequence[SetChange], found: Sequence[SetChange]) -> None:
-    moves = [(place(one.before), place(one.after)) for one in kept if place(one.before) != place(one.after)]
-    touched = {name for move in moves for name in move if not name.startswith("(")}
+def _figures(kept: Sequence[Row], total: int) -> None:
+    moves = [(row.before, row.after) for row in kept if row.before != row.after]
+    touched = {name for move in set(moves) for name in move if not name.startswith("(")}
     values = {
-        "Changed": (f"{len(kept):,}", f"of {len(found):,} in all" if len(kept) < len(found) else "prompts"),
+        "Changed": (f"{len(kept):,}", f"of {total:,} in all" if len(kept) < total else "prompts"),
         "Moved": (f"{len(moves):,}", "to another domain"),
         "Domains": (f"{len(touched):,}", "lost or gained prompts"),
-        "People": (f"{len({name for one in kept for name in one.people}):,}", "decided"),
-        "Test side": (f"{sum(one.prompt.split == 'test' for one in kept):,}", "never trained on"),
+        "People": (f"{len({name for row in kept for name in row.change.people}):,}", "decided"),
+        "Test side": (f"{sum(row.change.prompt.split == 'test' for row in kept):,}", "never trained on"),
     }
     for cell, (label, (value, under)) in zip(st.columns(5), values.items(), strict=True):
         cell.metric(label, value)
         cell.caption(under)
 
 
-def _prompts(kept: Sequence[SetChange]) -> None:
+def _prompts(kept: Sequence[Row]) -> None:
     frame = _frame(kept[:MOST_ROWS])
     st.dataframe(
         frame,
@@ -142,7 +172,7 @@ def _prompts(kept: Sequence[SetChange]) -> None:
     )
     row = chosen("changes-table")
     if row is not None and row < len(frame):
-        st.query_params["prompt"] = kept[row].prompt.id[:16]
+        st.query_params["prompt"] = kept[row].change.prompt.id[:16]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV", lambda: to_csv(_frame(kept)), "changes.csv", "text/csv", icon=":material/download:", on_click="ignore"
@@ -157,26 +187,27 @@ def _prompts(kept: Sequence[SetChange]) -> None:
             st.query_params.pop("prompt")
 
 
-def _frame(kept: Sequence[SetChange]) -> pd.DataFrame:
+def _frame(kept: Sequence[Row]) -> pd.DataFrame:
+    changed = [row.change for row in kept]
     return pd.DataFrame(
         {
-            "Prompt": [one.prompt.text for one in kept],
-            "Before": [str(one.before) for one in kept],
-            "After": [str(one.after) for one in kept],
-            "Who": [one.who for one in kept],
-            "When": moments([one.at_utc for one in kept]),
-            "Why": [one.reason for one in kept],
-            "Queue": [queue_title(one.queue) if one.queue else "" for one in kept],
-            "Kind": [kind_of(one) for one in kept],
-            "Language": [one.prompt.language for one in kept],
-            "Side": [one.prompt.split for one in kept],
-            "Verified": [one.verified for one in kept],
+            "Prompt": [one.prompt.text for one in changed],
+            "Before": [str(one.before) for one in changed],
+            "After": [str(one.after) for one in changed],
+            "Who": [one.who for one in changed],
+            "When": moments([one.at_utc for one in changed]),
+            "Why": [one.reason for one in changed],
+            "Queue": [row.queue if row.change.queue else "" for row in kept],
+            "Kind": [row.kind for row in kept],
+            "Language": [one.prompt.language for one in changed],
+            "Side": [one.prompt.split for one in changed],
+            "Verified": [one.verified for one in changed],
         }
     )
 
 
-def _moves(kept: Sequence[SetChange]) -> None:
-    moves = Counter((place(one.before), place(one.after)) for one in kept)
+def _moves(kept: Sequence[Row]) -> None:
+    moves = Counter((row.before, row.after) for row in kept)
     rows = [(*pair, n) for pair, n in moves.most_common() if pair[0] != pair[1]]
     if not rows:
         st.info("Nothing moved from one domain to another: only flags or other domains changed.", icon=":material/trending_flat:")
@@ -197,8 +228,8 @@ def _take_move() -> None:
         st.session_state["by"] = SHOWN[0]
 
 
-def _domains(kept: Sequence[SetChange]) -> None:
-    flows = bench().flows(kept)
+def _domains(kept: Sequence[Row]) -> None:
+    flows = bench().flows([row.change for row in kept])
     rows = [
         {"Domain": name, "Before": flow.before, "Came": flow.entered, "Left": flow.left, "Now": flow.after, "Change": flow.after - flow.before}
         for name, flow in flows.items()

@@ -16,7 +16,7 @@ def picks(text: str) -> None:
         on = st.toggle("Selectors' picks", key="picks", bind="query-params", persist_state="session", help="Which model each selector would send this prompt to, and what it expects.")
         if not on or not names:
             return
-        name = st.selectbox("Selectors", names, key="set", bind="query-params", persist_state="session", label_visibility="collapsed", width=260)
+        name = st.selectbox("Selectors", names, key="pool", bind="query-params", persist_state="session", label_visibility="collapsed", width=260)
     _shown(text, name)
 
 
@@ -31,7 +31,8 @@ def _shown(text: str, name: str) -> None:
         said = expected(default, model)
         quality = {key: by_key[key].predicted.get(model, {}).get("quality") for key in own}
         rows.append({"Model": model, "Picked by": ", ".join(key for key in by_key if by_key[key].model == model) or "–"} | quality | {key: value for key, value in said.items() if key != "Quality"})
-    columns = {key: st.column_config.NumberColumn(format="%.2f", width=86, help=f"quality that {literal(key)} expects of the model") for key in own} | EXPECTED
+    columns = {key: st.column_config.NumberColumn(format="%.2f", width=max(58, 26 + 7 * len(key)), help=f"quality that {literal(key)} expects of the model") for key in own} | EXPECTED
+    columns |= {"Model": st.column_config.TextColumn(width=160), "Picked by": st.column_config.TextColumn(width=150)}
     st.dataframe(pd.DataFrame(rows).dropna(axis=1, how="all"), hide_index=True, key="picks-table", column_config=columns)
     sure = "" if category.probability is None else f" {category.probability:.0%}"
     st.caption(
@@ -40,4 +41,4 @@ def _shown(text: str, name: str) -> None:
             f"Category {category.name}{sure}. Whether any of this beats one model, the page Selectors says."
         )
     )
-    st.page_link("pages/selectors.py", label="The whole ballot", icon=":material/how_to_vote:", query_params={"set": name, "view": "One query", "q": text[:1_500]})
+    st.page_link("pages/selectors.py", label="The whole ballot", icon=":material/how_to_vote:", query_params={"set": name, "view": "One query", "query": text[:1_500]})

@@ -32,22 +32,19 @@ def ballot_view(name: str) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _models(made)
+        _flips(ballot, made.model)
     with right:
         _picks(picks)
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        _neighbours(ballot, one.models)
-    with right:
-        _flips(ballot, made.model)
+    _neighbours(ballot, one.models)
 
 
 def _asked(one: Any) -> tuple[str, str | None, str, list[str]]:
-    query_default("q", EXAMPLE)
-    text = st.text_input("Query", key="q", max_chars=20_000, icon=":material/how_to_vote:", persist_state="session")
+    query_default("query", EXAMPLE)
+    text = st.text_input("Query", key="query", max_chars=20_000, icon=":material/how_to_vote:")
     if text and len(text) <= LINK_CHARS and text.isprintable():
-        st.query_params["q"] = text
-    elif "q" in st.query_params:
-        del st.query_params["q"]
+        st.query_params["query"] = text
+    elif "query" in st.query_params:
+        del st.query_params["query"]
     cells = st.columns([2, 2, 4])
     known = [AUTO, *bench().conventions.known]
     category = cells[0].selectbox("Category", known, key="category", bind="query-params")
@@ -65,7 +62,7 @@ def _models(made: Pick) -> None:
         for model in made.predicted | dict.fromkeys(made.candidates)
     ]
     frame = pd.DataFrame(rows).sort_values("Score", ascending=False, kind="stable", na_position="last")
-    columns = {"Picked": st.column_config.TextColumn(width=50), "Score": st.column_config.NumberColumn(format="%.4f", help=made.unit)} | EXPECTED
+    columns = {"Model": st.column_config.TextColumn(width=156), "Picked": st.column_config.TextColumn(width=52), "Score": st.column_config.NumberColumn(format="%.4f", width=62, help=made.unit)} | EXPECTED
     st.dataframe(frame.dropna(axis=1, how="all"), hide_index=True, key="ballot-models", column_config=columns)
     said = "Quality, latency and cost as far as the outcomes have them, predicted." if made.predicted else "No training outcomes come with a model file, so nothing is predicted."
     st.caption(literal(f"Score: {made.unit or 'none'}. {said}"))
@@ -93,7 +90,8 @@ def _neighbours(ballot: Ballot, models: list[str]) -> None:
     frame = pd.DataFrame(
         [{"Similarity": one["cosine"], "Category": one["category"]} | {model: one["quality"][model] for model in models} for one in ballot.neighbours]
     )
-    columns: dict[str, Any] = {model: st.column_config.NumberColumn(format="%.2f", width=76, help=literal(model)) for model in models}
+    columns: dict[str, Any] = {model: st.column_config.NumberColumn(format="%.2f", help=literal(model)) for model in models}
+    columns["Category"] = st.column_config.TextColumn(width=126)
     columns["Similarity"] = st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1, width=80)
     st.dataframe(frame, hide_index=True, key="ballot-neighbours", column_config=columns)
     st.caption("Quality of each model on them; empty: never asked.")
@@ -102,7 +100,7 @@ def _neighbours(ballot: Ballot, models: list[str]) -> None:
 def _picks(picks: list[Pick]) -> None:
     st.markdown("**Every selector's pick**")
     frame = pd.DataFrame([{"Selector": one.selector.rsplit("/", 1)[-1], "Picks": one.model} for one in picks])
-    st.dataframe(frame, hide_index=True, key="ballot-picks", column_config={"Selector": st.column_config.TextColumn(width=118)})
+    st.dataframe(frame, hide_index=True, key="ballot-picks", column_config={"Selector": st.column_config.TextColumn(width=134)})
 
 
 def _flips(ballot: Ballot, model: str) -> None:

@@ -72,7 +72,7 @@ def honest_table(rows: list[dict[str, Any]], best: list[str]) -> pd.DataFrame:
             {
                 "Strategy": row["strategy"], "Quality": row["quality"], "Quality low": row["quality_low"], "Quality high": row["quality_high"], "Gain": row["gain"],
                 "Gain low": row["gain_low"], "Gain high": row["gain_high"], "Reads": reading(row, best), "Latency, s": row["latency_s"], "Cost, $": row["cost_usd"],
-                "Best model": row["best_model_share"], "Regret": row["regret"], "n": row["n"], "Not known": row["missing"],
+                "Best model": row["best_model_share"], "Regret": row["regret"], "Utility": row["utility"], "n": row["n"], "Not known": row["missing"],
             }
             for row in rows
         ]
@@ -85,6 +85,8 @@ def _for_screen(rows: list[dict[str, Any]], frame: pd.DataFrame) -> pd.DataFrame
     shown["Reads"] = frame["Reads"]
     shown["Latency, s"], shown["$ / 1,000"] = frame["Latency, s"], frame["Cost, $"].astype(float) * 1_000
     shown["Best"], shown["Regret"], shown["n"] = frame["Best model"].astype(float).round(3), frame["Regret"], frame["n"]
+    if frame["Latency, s"].notna().any() or frame["Cost, $"].notna().any():
+        shown["Utility"] = frame["Utility"]
     return shown.dropna(axis=1, how="all")
 
 
@@ -94,7 +96,7 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
         "Strategy": text(width=160), "Quality": text(width=132, help="Mean over the queries, with its 95 % interval."), "Gain": text(width=152, help="Quality over the best single model, paired by query."),
         "Reads": text(width=76, help="What the gain's interval says: better or worse than the best single model, or not shown to differ."), "Latency, s": number(format="%.2f", width=72),
         "$ / 1,000": number(format="%.3f", width=66, help="Mean cost of 1,000 queries."), "Best": number(format="percent", width=56, help="How often the pick is (one of) the best."),
-        "Regret": number(format="%.3f", width=58), "n": number(width=46),
+        "Regret": number(format="%.3f", width=58), "n": number(width=46), "Utility": number(format="%.3f", width=62, help="Quality, latency and cost mixed at the weight: what a selector maximises."),
     }  # fmt: skip
     return {key: value for key, value in found.items() if key in shown}
 

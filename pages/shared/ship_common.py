@@ -60,6 +60,14 @@ def doing(work: Callable[..., str], *arguments: Any) -> Callable[[], None]:
     return callback
 
 
+def follow_champion() -> None:
+    """Called once a run, by the frame: a session that looks at what serves looks at the new champion after a promotion, by whomever."""
+    serving, state = bench().serving_name(), st.session_state
+    if state.get("serving_seen", serving) != serving and state.get("router") == state["serving_seen"]:
+        state["router"] = serving
+    state["serving_seen"] = serving
+
+
 def labels(infos: list[VersionInfo]) -> dict[str, VersionInfo]:
     """What a version is called on these pages → the version; its name, and its id where two have one name."""
     names = [one.name for one in infos]

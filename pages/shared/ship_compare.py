@@ -61,14 +61,14 @@ def compare(actor: Actor | None) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         rows = [
-            {"Domain" if mode == "shared" else "Backend": name, a: row["recall_a"], b: row["recall_b"], "Fixed": row["fixed"], "Broken": row["broken"], "Prompts": row["n"], "Judged": "yes" if row["judged"] else "cannot judge"}
+            {"Domain" if mode == "shared" else "Backend": name, a: round(row["recall_a"], 3), b: round(row["recall_b"], 3), "Low": round(row["interval_b"][0], 3), "High": round(row["interval_b"][1], 3), "Fixed": row["fixed"], "Broken": row["broken"], "Prompts": row["n"], "Judged": "yes" if row["judged"] else "cannot judge"}
             for name, row in found["per_domain"].items()
         ]  # fmt: skip
         frame = pd.DataFrame(rows)
         frame = frame.reindex((frame["Fixed"] + frame["Broken"]).sort_values(ascending=False, kind="stable").index)
         percent = st.column_config.NumberColumn(format="percent")
-        st.dataframe(frame, hide_index=True, height=420, key="per-domain", column_config={a: percent, b: percent})
-        st.caption("Recall of each; most changed first.")
+        st.dataframe(frame, hide_index=True, height=420, key="per-domain", column_config={a: percent, b: percent, "Low": percent, "High": percent})
+        st.caption(f"Recall of each, the interval is that of {literal(b)}; most changed first.")
     with right:
         pairs_view(found, "compared-pairs", found["test_prompts"])
 

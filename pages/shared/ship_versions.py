@@ -24,12 +24,12 @@ def versions(actor: Actor | None) -> None:
     infos = bench().version_list()
     known = labels(infos)
     names = list(known)
-    if st.session_state.get("version") not in names:
-        linked = st.query_params.get("version", "")
-        st.session_state["version"] = next((name for name, one in known.items() if name == linked or (len(linked) >= 6 and one.id.startswith(linked))), _serving(known))
+    start = _named(st.query_params.get("version", ""), known)
+    if "version_wanted" in st.session_state:
+        st.session_state["version"] = _named(st.session_state.pop("version_wanted"), known)
     _table(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.selectbox("Version", names, key="version", width=320)
+        chosen = st.selectbox("Version", names, names.index(start), key="version", width=320)
         if people.may("maintainer"):
             with st.popover("Import a router", icon=":material/upload:"):
                 _import(actor)
@@ -37,8 +37,10 @@ def versions(actor: Actor | None) -> None:
     _detail(chosen, known[chosen], infos, actor)
 
 
-def _serving(known: dict[str, VersionInfo]) -> str:
-    return next((name for name, one in known.items() if one.champion), next(iter(known)))
+def _named(wanted: str, known: dict[str, VersionInfo]) -> str:
+    """The version of a link, by name or the beginning of its id; else the one that serves."""
+    found = [name for name, one in known.items() if name == wanted or (len(wanted) >= 6 and one.id.startswith(wanted))]
+    return next(iter([*found, *(name for name, one in known.items() if one.champion), *known]))
 
 
 def _table(known: dict[str, VersionInfo]) -> None:
@@ -62,7 +64,7 @@ def _table(known: dict[str, VersionInfo]) -> None:
     def take() -> None:
         picked = st.session_state["version-table"]["selection"]["rows"]
         if picked:
-            st.session_state["version"] = list(known)[picked[0]]
+            st.session_state["version_wanted"] = known[list(known)[picked[0]]].id
 
     percent = st.column_config.NumberColumn(format="percent", width=70)
     st.dataframe(
@@ -87,8 +89,7 @@ def _import(actor: Actor | None) -> None:
             return
         unknown = made.about.get("unknown", [])
         say("success", literal(f"Imported as {made.about.get('name')} ({made.short})." + (f" Not known: {'; '.join(unknown)}." if unknown else "")))
-        st.session_state.pop("version", None)
-        st.query_params["version"] = made.id[:12]
+        st.session_state["version_wanted"] = made.id
         st.rerun()
 
 

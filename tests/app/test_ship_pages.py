@@ -282,3 +282,43 @@ def test_the_doctor_answers_for_pairs_merges_and_splits(small):
     assert small.try_merge(["kicad", "spice"]).domains_after == len(small.taxonomy.domains) - 1
     with pytest.raises(InputError, match="two domains"):
         small.try_merge(["kicad"])
+
+
+@pytest.fixture
+def command(small, monkeypatch, capsys):
+    """Runs one command of lab.cli.records on the small lab; (exit status, what it printed)."""
+    import argparse
+
+    from lab.cli import records
+
+    monkeypatch.setattr(records, "workbench", lambda: small)
+
+    def run(*words: str) -> tuple[int, str]:
+        top = argparse.ArgumentParser()
+        records.add(top.add_subparsers(dest="command"))
+        options = top.parse_args(words)
+        status = options.run(options)
+        return status, capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_line_writes_records_and_names_contradictions(small, candidate, command, tmp_path):
+    status, out = command("records", candidate, "--output", str(tmp_path / "records"))
+    assert status == 0 and {path.name for path in (tmp_path / "records").iterdir()} == set(small.version_records(candidate))
+    card = tmp_path / "records" / "README.md"
+    assert command("records", "diff", candidate, str(card)) == (0, "0 contradictions\n")
+    (tmp_path / "old.md").write_text("It knows 34 domains.\n")
+    status, out = command("records", "diff", candidate, str(tmp_path / "old.md"))
+    assert status == 3 and "34" in out and out.endswith("1 contradictions\n")
+    with pytest.raises(InputError, match="one argument too many"):
+        command("records", candidate, "more")
+
+
+def test_the_command_line_replays_and_asks_the_doctor(small, candidate, command):
+    import json
+
+    status, out = command("replay", "lab-47", candidate, "--last", "3", "--json")
+    assert status == 0 and json.loads(out)["n"] <= 3
+    status, out = command("doctor-taxonomy", "--merge", "kicad", "spice")
+    assert status == 0 and "Merge of kicad, spice" in out

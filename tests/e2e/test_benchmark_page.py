@@ -38,7 +38,6 @@ def patient():
 @pytest.fixture(scope="module")
 def endpoint():
     with fake.FakeEndpoint() as one:
-        one.latency_s |= {"adder": 0.08, "speller": 0.08}
         yield one
 
 
@@ -110,6 +109,7 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
     expect(page.get_by_text("All 3 models answer.")).to_be_visible()
     assert not endpoint.asked
 
+    endpoint.latency_s |= {"adder": 1.0, "speller": 1.0}  # until the process is killed
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.get_by_text(re.compile(r"of 300 answers · Under way"))).to_be_visible()
     page.get_by_role("button", name="Pause").click()
@@ -121,6 +121,7 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
     expect(page.get_by_text("Its process ended before it was done").first).to_be_visible()
     rows = state / "benchmarks" / run / "rows.jsonl"
     before = rows.read_bytes().count(b"\n")
+    endpoint.latency_s |= {"adder": 0.01, "speller": 0.01}
     page.get_by_role("button", name="Continue this run").click()
     expect(page.get_by_text("Results by model")).to_be_visible()
     expect(page.get_by_text("Left out: dead: given up after")).to_be_visible()

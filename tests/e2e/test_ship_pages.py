@@ -58,7 +58,7 @@ def test_the_loop_from_a_relabel_to_a_promotion_and_back(browser, small, project
     with app_of(small, project) as address:
         visit, other = Visit(browser, address), Visit(browser, address)
         visit.context.add_init_script("localStorage.setItem('router-lab-name', 'Anna')")
-        watching = other.open("/try?q=spice")
+        watching = other.open("/?q=spice")
         expect(watching.get_by_text(f"Router {champion}")).to_be_visible()
 
         ship_lab.relabel(small, "spice", "electronics-hw", 6)

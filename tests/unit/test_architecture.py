@@ -9,7 +9,6 @@ import pytest
 
 from lab.corpus.rows import corpus_sha256
 from lab.corpus.split import split_sha256
-from lab.files import sha256_file
 
 
 def modules(project, *folders):
@@ -201,7 +200,7 @@ def test_no_module_shadows_the_standard_library(project):
 # the shipped artefacts
 
 
-@pytest.fixture(params=["lab-47", "v5-32", "v9-47"])
+@pytest.fixture(params=["lab-47", "v5-32", "v9-47", "hybrid-47"])
 def shipped(request, project):
     folder = project / "models" / "routers" / request.param
     read = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("meta", "metrics")}
@@ -209,14 +208,14 @@ def shipped(request, project):
 
 
 def test_every_shipped_router_is_tested(project):
-    assert {path.name for path in (project / "models" / "routers").iterdir()} == {"lab-47", "v5-32", "v9-47", "categories-14"}
+    assert {path.name for path in (project / "models" / "routers").iterdir()} == {"lab-47", "v5-32", "v9-47", "hybrid-47", "categories-14"}
 
 
 def test_metrics_are_bound_to_the_weights_the_encoder_the_corpus_and_the_split(shipped, bench):
     folder, meta, metrics = shipped
     bound, ours = metrics["bound_to"], meta["router_lab"]
     assert bound["router"] == folder.name
-    assert bound["router_sha256"] == sha256_file(folder / "router.safetensors")
+    assert bound["router_sha256"] == bench.router(folder.name).sha256
     assert bound["encoder_id"] == ours["encoder_id"]
     assert bound["precision"] == ours["encoder_precision"] == "fp32"
     assert bound["side"] == "test"

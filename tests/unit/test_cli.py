@@ -368,7 +368,7 @@ def test_train_refuses_to_overwrite_what_is_no_router(run, small, tmp_path, kind
 # how it fails
 
 WRONG = {
-    "unknown router": (["route", "hello", "--router", "v6"], "There is no router 'v6'. Shipped are: lab-47"),
+    "unknown router": (["route", "hello", "--router", "v6"], "There is no router 'v6'. Known are: lab-47"),
     "empty prompt": (["route", ""], "The prompt is empty."),
     "white space": (["route", " \n "], "only white space"),
     "nothing to route": (["route"], "Nothing to route."),

@@ -21,7 +21,7 @@ def test_each_command_of_the_readme_is_understood(line):
     assert parser().parse_args(words[words.index("lab") + 1 :]).run
 
 
-@pytest.mark.parametrize("name", ["v5-32", "v9-47", "lab-47"])
+@pytest.mark.parametrize("name", ["v5-32", "v9-47", "lab-47", "hybrid-47"])
 def test_the_figures_of_the_readme_are_those_of_the_shipped_metrics(name):
     metrics = json.loads((PROJECT / "models" / "routers" / name / "metrics.json").read_text())
     row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
