@@ -42,6 +42,7 @@ def main() -> None:
             ],
             "Select": [
                 st.Page("pages/selectors.py", title="Selectors", icon=":material/fork_right:", url_path="selectors"),
+                st.Page("pages/benchmark.py", title="Benchmark", icon=":material/speed:", url_path="benchmark", visibility=ship),
             ],
         }
     )

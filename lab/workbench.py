@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.use_cases.benchmarking import Benchmarking
 from lab.use_cases.mapping import Mapping
 from lab.use_cases.opening import REFERENCE, CorpusIndex, Opening, Progress
 from lab.use_cases.recording import Recording
@@ -14,5 +15,5 @@ from lab.use_cases.training import Training
 __all__ = ["REFERENCE", "CorpusIndex", "Neighbour", "Opening", "Progress", "Route", "Workbench"]
 
 
-class Workbench(Recording, Traffic, Taxonomies, Routing, Mapping, Training, SelectorsPage):
+class Workbench(Recording, Traffic, Taxonomies, Routing, Mapping, Training, SelectorsPage, Benchmarking):
     """Safe to share between threads: what it caches is immutable, and each cache is filled under a lock."""
