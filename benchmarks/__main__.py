@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, browser, cold_start, curation, evaluation, memory, queues, route, selectors, train
+from benchmarks import batch, browser, cold_start, curation, endpoint_runner, evaluation, memory, queues, route, selectors, train
 
 ALL = {
     "memory": memory.run,
@@ -18,6 +18,7 @@ ALL = {
     "curation": curation.run,
     "queues": queues.run,
     "selectors": selectors.run,
+    "endpoint_runner": endpoint_runner.run,
     "browser": browser.run,
 }
 

@@ -41,7 +41,7 @@ def list_models(options: argparse.Namespace) -> int:
             rows.append({"name": name, "error": str(error)})
             continue
         rows.append({
-            "name": name, "path": str(router.folder.path), "router_sha256": router.sha256, "domains": router.head.domains, "parameters": router.head.parameters,
+            "name": name, "path": str(router.folder.path), "router_sha256": router.sha256, "domains": router.head.domains, "parameters": router.parameters,
             "encoder": router.encoder_name, "recipe": (router.ours.get("recipe") or {}).get("name"), "calibration": router.calibration.kind,
             "corpus_sha256": router.ours.get("corpus_sha256"), "split_sha256": router.ours.get("split_sha256"),
             "test": {key: metrics.get(key) for key in ("n", "top1", "top3", "macro_f1", "ece", "intervals")} if metrics else None,

@@ -52,7 +52,7 @@ def _selector(bench: Selecting, config: Config, decision: Decision) -> tuple[str
     for place in places:
         path = Path(place).expanduser()
         path = path if path.is_absolute() or config.base is None else config.base / path
-        if path.is_file():
+        if config.base is not None and path.is_file():  # pasted text opens no file of the server
             return str(path), f"trained file {place}"
         tried.append(place)
     for name in bench.selector_names():

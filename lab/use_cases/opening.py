@@ -82,7 +82,7 @@ class Opening:
         """What is in ``live``, else in ``shipped``; read again when the file changes."""
         try:
             path, read = live, os.stat(live)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             path, read = shipped, None
         key = (path, read and (read.st_mtime_ns, read.st_size, read.st_ino))
         known = self._files.get(shipped)
@@ -148,7 +148,7 @@ class Opening:
         root = self.home.versions
         try:
             key = os.stat(root).st_mtime_ns
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         if self._version_names is None or self._version_names[0] != key:
             found = [one for one in list_versions(root) if isinstance(one, Version) and one.about.get("origin") != "shipped"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -123,8 +122,8 @@ class Previewing(Registry):
             after, revision = self.dataset_now(progress)
             router, recipe = champion.router, Recipe(**champion.router.ours["recipe"])
             sides = self._both_sides(router, champion.id, before, after)
-            answers = _answers(router, sides)
-            found, self._baseline = preview(answers, router.domains, sides[0], sides[1], recipe, self._baseline, progress=progress)
+            scale = 1.0 if router.lexical is None else float(router.lexical.blend[1])
+            found, self._baseline = preview(router.logits, router.domains, sides[0], sides[1], recipe, self._baseline, scale=scale, progress=progress)
             self._preview = ((revision, self.taxonomy, champion.id), found)
             return found
 
@@ -142,17 +141,6 @@ class Previewing(Registry):
         if len(missing):
             new[missing] = self.vectors.encode(encoder, [after.rows[n].text for n in missing])
         return [(before, old), (after, new)]
-
-
-def _answers(router: Router, sides: Sequence[tuple[Dataset, np.ndarray]]) -> Callable[[np.ndarray], np.ndarray]:
-    """The router as a function of vectors alone; one with a lexical part has read the texts of all rows beforehand."""
-    if router.lexical is None:
-        return router.logits
-    known = {}
-    for dataset, vectors in sides:
-        logits = router.logits(vectors, [row.text for row in dataset.rows])
-        known |= {vector.tobytes(): answer for vector, answer in zip(vectors, logits, strict=True)}
-    return lambda vectors: np.stack([known[vector.tobytes()] for vector in vectors])
 
 
 def _plan(dataset: Dataset, revision: int, champion: Version) -> Plan:

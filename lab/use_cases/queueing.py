@@ -132,7 +132,7 @@ class Queueing(Curating, Evaluating, Probing):
         routable = [n for n, prompt in enumerate(index.prompts) if now[prompt.id].routable]
         listed, vectors = [index.prompts[n] for n in routable], index.vectors[routable]
         states = [now[prompt.id] for prompt in listed]
-        domains = [self.taxonomy.canonical(domain) for domain in router.domains]
+        domains = self._names(router)
         place = {domain: n for n, domain in enumerate(domains)}
         primary = np.asarray([place.get(state.domain or "", UNKNOWN) for state in states], dtype=np.int64)
         also = np.zeros((len(states), len(domains)), dtype=np.uint8)
@@ -160,7 +160,7 @@ class Queueing(Curating, Evaluating, Probing):
         return {name: {text_id: f"“{one.title}” by {one.who}" for one in sent for text_id in one.text_ids if text_id in waiting}}
 
     def fair_probabilities(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(n, N) calibrated probabilities and (n,) bool: by a router that has not learnt from the prompt.
+        """(n, M) calibrated probabilities of the domains of :meth:`_names`, and (n,) bool: by a router that has not learnt from the prompt.
 
         Out-of-fold for prompts of the shipped corpus; live for later ones, unless the router was trained on them (a version says so).
         """
@@ -176,7 +176,20 @@ class Queueing(Curating, Evaluating, Probing):
         if len(new):
             logits[new] = self.live_logits(router, [listed[n].text for n in new], vectors[new])
         probabilities = router.calibration.probabilities(logits)
-        return (sigmoid(logits) if probabilities is None else probabilities), fair
+        return self._merged(router, sigmoid(logits) if probabilities is None else probabilities), fair
+
+    def _names(self, router: Router) -> list[str]:
+        """The router's domains by their names of today, each once: two that were merged are one."""
+        canonical = self.taxonomy.canonical
+        return list(dict.fromkeys(canonical(domain) for domain in router.domains))
+
+    def _merged(self, router: Router, probabilities: np.ndarray) -> np.ndarray:
+        """(n, N) of the router's domains → (n, M) of today's names: the larger of those that are one now."""
+        names, canonical = self._names(router), self.taxonomy.canonical
+        if len(names) == len(router.domains):
+            return probabilities
+        own = np.asarray([names.index(canonical(domain)) for domain in router.domains])
+        return np.stack([probabilities[:, own == n].max(axis=1) for n in range(len(names))], axis=1)
 
     def _learnt(self, router: Router) -> set[str]:
         """Text ids of the training rows of a version that was made here; empty for shipped routers, which learnt from the shipped corpus only."""
@@ -196,7 +209,7 @@ class Queueing(Curating, Evaluating, Probing):
             return None
         other = max((self.router(name) for name in same), key=lambda one: len(set(one.domains) & set(router.domains)))
         probabilities, fair = self.fair_probabilities(other, listed, vectors, progress)
-        return OtherVersion(f"Router {other.name}", [self.taxonomy.canonical(domain) for domain in other.domains], probabilities, fair)
+        return OtherVersion(f"Router {other.name}", self._names(other), probabilities, fair)
 
     def _unlike(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray) -> Unlike:
         """The detector is fitted on the shipped train side: its scores count on other prompts only."""
@@ -226,7 +239,7 @@ class Queueing(Curating, Evaluating, Probing):
         listed, taxonomy = [prompt for prompt, _, _ in taken], self.taxonomy
         encoder = self.encoder(router.encoder_name, self._reference)
         probabilities, _ = self.fair_probabilities(router, listed, self.vectors.encode(encoder, [one.text for one in listed]))
-        names = [taxonomy.canonical(domain) for domain in router.domains]
+        names = self._names(router)
         known = [name in taxonomy.by_name for name in names]
         out = []
         for (prompt, state, item), values in zip(taken, probabilities, strict=True):

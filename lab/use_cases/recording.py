@@ -24,11 +24,12 @@ from lab.release.provider import read_provider
 from lab.release.records import check_records, diff_records, export_records, records
 from lab.release.versions import Broken, Version
 from lab.router.folder import METRICS
+from lab.router.lexical_file import LEXICAL
 from lab.text.encoder import find_source
 from lab.use_cases.examining import Examining
 from lab.use_cases.opening import Progress
 
-TAKEN = (*gateway.GATEWAY_FILES, METRICS)
+TAKEN = (*gateway.GATEWAY_FILES, LEXICAL, METRICS)
 """What is read of an uploaded router."""
 MAX_UPLOAD_BYTES = 200_000_000
 STAMP = (2020, 1, 1, 0, 0, 0)
@@ -113,7 +114,7 @@ class Recording(Examining):
     # zips
 
     def gateway_zip(self, given: str) -> bytes:
-        """router.safetensors, meta.json and label_map.json of a version; the same version gives the same bytes."""
+        """What a gateway reads of a version (lab.release.gateway); the same version gives the same bytes."""
         return _zip(gateway.gateway_bytes(self.version(given)))
 
     def records_zip(self, given: str) -> bytes:

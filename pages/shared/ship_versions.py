@@ -70,7 +70,7 @@ def _table(known: dict[str, VersionInfo]) -> None:
     st.dataframe(
         frame, hide_index=True, height=min(36 * (len(frame) + 1) + 2, 320), key="version-table", on_select=take, selection_mode="single-row",
         column_config={
-            "": st.column_config.TextColumn(width=30, help="● serves"), "n": st.column_config.NumberColumn(width=60), "Top-1": percent, "Low": percent, "High": percent,
+            "": st.column_config.TextColumn(width=30, help="● serves"), "n": st.column_config.NumberColumn(width=60), "Made": st.column_config.TextColumn(width=150), "By": st.column_config.TextColumn(width=130),"Top-1": percent, "Low": percent, "High": percent,
             "Test": st.column_config.TextColumn(width=80, help="Hash of the test prompts; figures with another hash were measured on another set"),
         },
     )  # fmt: skip
@@ -226,6 +226,8 @@ def _take_out(info: VersionInfo, infos: list[VersionInfo], actor: Actor | None) 
         show_error(error)
         return
     st.markdown("**For a gateway**: router.safetensors, meta.json and label\\_map.json, as it reads them.")
+    if isinstance(info.version, Version) and info.version.router.lexical is not None:
+        st.caption("Its n-grams come along in a file of their own. A gateway that does not know it answers with the embedding head alone: a whole router, but a weaker one.")
     st.download_button("Zip for a gateway", data, f"{info.name}.zip", "application/zip", icon=":material/folder_zip:", on_click="ignore")
     if not people.may("maintainer"):
         return

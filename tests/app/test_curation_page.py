@@ -47,6 +47,8 @@ def own_database(filled, tmp_path, monkeypatch):
     monkeypatch.setitem(bench().__dict__, "database", database)
     yield database
     database.close()
+    for left in (bench().home.live_taxonomy, bench().home.live_backends):  # a changed taxonomy is mirrored into the state folder
+        left.unlink(missing_ok=True)
 
 
 def opened(view: str = "", name: str = "Anna", **query: str) -> AppTest:
