@@ -76,7 +76,7 @@ def run_retrain(options: argparse.Namespace) -> int:
     bench = workbench()
     changes = {name: value for name, value in (("epochs", options.epochs), ("seed", options.seed)) if value is not None}
     job = bench.start_retrain(person(bench, options), options.recipe, changes, options.anyway)
-    print(f"job {job.id} is queued")
+    print(f"job {job.id} is {job.status}")
     bar, shown = Bar(), 0
     while options.wait and job.open:
         time.sleep(0.3)

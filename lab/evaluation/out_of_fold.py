@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -93,6 +96,18 @@ def _fit_fold(
     return trained.logits(outside, texts)
 
 
+def end_with_parent() -> None:
+    """A process that fits a fold ends with the one that started it, also when that one was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
 def compute(
     vectors: np.ndarray, primary: np.ndarray, also: np.ndarray, fold: np.ndarray, validation: np.ndarray, recipe: Recipe, full: np.ndarray,
     workers: int = 2, progress: Callable[[int, int], None] | None = None, texts: Sequence[str] | None = None, blend: np.ndarray | None = None,
@@ -105,7 +120,7 @@ def compute(
     """
     out = full.astype(np.float32).copy()
     known = primary != UNKNOWN
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         jobs = {}
         for k in range(FOLDS):
             inside, outside = known & (fold != k), np.flatnonzero(known & (fold == k))

@@ -20,7 +20,7 @@ from lab.router.folder import OURS, RouterFolder, write_router
 from lab.router.head import sigmoid
 from lab.router.recipe import Recipe
 from lab.router.router import Router
-from lab.router.train import Trained
+from lab.router.train import Epoch, Trained
 from lab.taxonomy import Taxonomy
 from lab.text.encoder import Encoder
 from lab.text.vectors import VectorCache
@@ -31,17 +31,18 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "onnxruntime", "tokenize
 def build_router(
     dataset: Dataset, encoder: Encoder, cache: VectorCache, recipe: Recipe, taxonomy: Taxonomy, output: Path, *,
     check: tuple[Encoder, ...] = (), shipped_split: bool = False, progress: Callable[[str, int, int], None] = lambda stage, done, of: None,
+    told_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[RouterFolder, dict[str, Any] | None]:  # fmt: skip
     """Train on the train side, calibrate on valid, report on test; write ``output`` whole. Same inputs, same weights, bit for bit.
 
     ``shipped_split`` says that the split is the one frozen in corpus/split.json. ``check`` are the encoders that will serve: their agreement with ``encoder`` through this head is measured on the test side.
-    Returns the folder and its metrics (None without test rows). ``progress`` is told (stage, done, of).
+    Returns the folder and its metrics (None without test rows). ``progress`` is told (stage, done, of), ``told_epoch`` the losses of each epoch as it ends.
     """
     texts = [row.text for row in dataset.rows]
     vectors = cache.encode(encoder, texts, lambda done, of: progress("encode", done, of))
     valid = dataset.training_set(vectors, "valid")
     train = dataset.training_set(vectors, "train")
-    trained = fit(train, valid, recipe, lambda epoch: progress("train", epoch.epoch, recipe.epochs))
+    trained = fit(train, valid, recipe, lambda epoch: (told_epoch(epoch), progress("train", epoch.epoch, recipe.epochs)))
     calibration: dict[str, Any] = {"kind": "none"}
     abstain: list[dict[str, Any]] = []
     brier: dict[str, float] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -61,18 +60,6 @@ class Told:
         return {stage: round(value, 2) for stage, value in self._seconds.items() if stage}
 
 
-def _end_with_parent() -> None:
-    """A process that fits a fold ends with the one that started it, also when that one was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
-
-
 def _fit_fold(train: TrainingSet, valid: TrainingSet | None, outside: np.ndarray, texts: Sequence[str], recipe: Recipe) -> np.ndarray:
     """(n, N) logits of the rows ``outside`` (n, D); a lexical part is added without slope and shift, which the full router has."""
     trained = fit(train, valid, recipe)
@@ -89,11 +76,11 @@ class Folds:
     """
 
     def __init__(self, dataset: Dataset, vectors: np.ndarray, recipe: Recipe) -> None:
-        from lab.evaluation.out_of_fold import FOLDS, fold_numbers
+        from lab.evaluation.out_of_fold import FOLDS, end_with_parent, fold_numbers
 
         self._shape = (len(dataset.rows), len(dataset.domains))
         workers = min(FOLDS, (os.cpu_count() or 1) + 1) if len(dataset.rows) > FEW else 1
-        self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent)
         fold = fold_numbers(dataset.rows)
         held = np.asarray([side == "valid" and recipe.keep != "last" for side in dataset.splits])
         self._rows: dict[Future, np.ndarray] = {}

@@ -150,11 +150,8 @@ class Retraining(Previewing):
     def _train(self, folder: Path, dataset: Dataset, encoder, recipe: Recipe, told: _Told) -> Router:
         from lab.router.build import build_router
 
-        build_router(dataset, encoder, self.vectors, recipe, self.taxonomy, folder, progress=told)
-        router = Router.load(folder, "candidate")
-        for epoch in router.ours["history"]:
-            told.point(epoch)
-        return router
+        build_router(dataset, encoder, self.vectors, recipe, self.taxonomy, folder, progress=told, told_epoch=told.point)
+        return Router.load(folder, "candidate")
 
     def _next_name(self) -> str:
         """The day and a number: 2026-11-20.1."""

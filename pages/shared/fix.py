@@ -43,7 +43,7 @@ def fix(text: str, route: Route) -> None:
                 _save(person, text, State(right, tuple(also), True, label.flagged), reason, route)
             if st.button("Ask a curator", icon=":material/inbox:", key=f"fix_ask_{route.router}", help="Puts the prompt into the queue “from try”."):
                 prompt, _ = bench().keep_prompt(person, text)
-                bench().send_to_queue(person, "try", f"Misrouted to {canonical(route.domains[0][0])}", [prompt.id], "try")
+                bench().send_to_queue(person, "try", f"Misrouted to {canonical(route.domains[0][0])}", [prompt.id], "")
                 st.session_state.fixed = ("asked", text, None)
         _done(person, text)
 

@@ -50,7 +50,7 @@ def test_the_shown_cell_is_in_the_address_and_opens_in_a_new_tab(visit):
 def test_send_to_queue_is_confirmed(visit):
     page = visit().open("/confusions")
     page.get_by_role("button", name=re.compile("^Send ")).click()
-    page.get_by_label("Your name").fill("Anna")
+    page.get_by_role("textbox", name="Your name").fill("Anna")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("are in the queue")).to_be_visible()
 

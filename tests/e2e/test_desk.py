@@ -185,7 +185,7 @@ def wait_for(condition, limit_s: float = 20.0) -> None:
 def test_100_keys_30_ms_apart_are_100_labels_once_on_the_right_prompts(tab, server):
     desk = tab()
     told = desk.page.evaluate(BURST, [100, 30])
-    wait_for(lambda: len(server.events()) >= 100, 3)
+    wait_for(lambda: len(server.events()) >= 100, 40)
     desk.saved()
     check_burst(server, told["script"])
     assert not any(hidden for *_, hidden in told["script"]), "the desk was empty while prompts were waiting"
@@ -210,7 +210,7 @@ def test_the_real_keyboard_as_fast_as_it_goes(tab, server):
     for n in range(100):
         desk.page.keyboard.press(str(1 + n % 9))
     print(f"\n{100 / (time.perf_counter() - start):.0f} keys/s from the keyboard")
-    wait_for(lambda: len(server.events()) >= 100, 5)
+    wait_for(lambda: len(server.events()) >= 100, 40)
     desk.saved()
     order = [one[0] for one in server.events()]
     assert order == [f"p{n:03d}" for n in range(100)]

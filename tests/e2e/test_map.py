@@ -67,7 +67,7 @@ def test_a_lasso_fills_the_tray_survives_a_recolour_is_sent_and_linked(visit):
     tab.settled()
     expect(selected(page)).to_have_text(count)
     page.get_by_role("button", name=re.compile("^Send ")).click()
-    page.get_by_label("Your name").fill("Anna")
+    page.get_by_role("textbox", name="Your name").fill("Anna")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("are in the queue")).to_be_visible()
     second = visit()

@@ -77,7 +77,7 @@ def test_a_worker_killed_at_any_stage_leaves_the_champion_and_no_half_version(la
     done = run(lab, job := queued(lab), stage)
     assert done.returncode == -9, done.stderr[-500:]
     assert lab.job(job.id).status == "running", "nobody has noticed yet"
-    clock = iter([0.0, 0.0, jobs.LOST_S + 1, jobs.LOST_S + 1])
+    clock = iter([0.0, jobs.LOST_S + 1])
     watch = jobs.Watch(lab.database, lambda: next(clock))
     watch.look()
     watch.look()
