@@ -25,6 +25,21 @@ READING = (
     ),
 )
 
+KEYS = (
+    ("1 – 9", "take this domain"),
+    ("K", "keep the label"),
+    ("/", "all domains: type a few letters, Enter"),
+    ("M", "add domains as also, then K or a label"),
+    ("X", "no domain should answer it"),
+    ("F", "flag for a second opinion"),
+    ("S", "skip: it stays for others"),
+    ("U", "undo; again: redo"),
+    ("N", "twenty neighbours: select some, one key labels them all"),
+    ("G", "guideline of the likely domains"),
+    ("?", "help"),
+    ("Esc", "leave a field or a window"),
+)
+
 
 def render() -> None:
     st.header("Guide", anchor=False)
@@ -62,6 +77,8 @@ def render() -> None:
     st.subheader("How to read what the lab shows", anchor=False)
     for term, meaning in READING:
         st.markdown(f"**{term}.** {meaning}")
+    st.subheader("Keys of the desk", anchor=False)
+    st.dataframe(pd.DataFrame(KEYS, columns=["Key", "What it does"]), hide_index=True, height=38 * (len(KEYS) + 1), width=560, key="keys")
 
 
 serve(render)
