@@ -52,7 +52,7 @@ def _one(router: str, other: str | None, k: int, target: float, guard: bool) -> 
     columns = st.columns(2 if other else [3, 2], gap="large")
     for column, route in zip(columns, routes, strict=False):
         with column:
-            _verdict(route, alone=other is None, text=text)
+            _verdict(route, alone=other is None, text=text if route is routes[0] else "")
             st.plotly_chart(
                 bars(route), width="stretch", config={"displayModeBar": False}, key=f"bars-{route.router}", alt=_in_words(route)
             )
@@ -153,7 +153,8 @@ def _verdict(route: Route, alone: bool, text: str) -> None:
             st.badge("accepts", icon=":material/check_circle:", color="blue")
         else:
             st.badge("abstains", icon=":material/front_hand:", color="orange")
-        fix(text, route)
+        if text:  # beside the first router only: there is one label to mend
+            fix(text, route)
     backend = route.backend or route.would_be_backend
     verb = "Answered by" if answered else "Would be answered by"
     place = f"{verb} **{literal(backend)}**" if backend else "No backend is mapped to this domain"
