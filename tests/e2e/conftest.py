@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(config, items):
     here = [item for item in items if Path(__file__).parent in Path(str(item.fspath)).parents]
     for item in here:
         item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))  # two busy cores: what is broken fails three times
     if here and not Path(CHROMIUM).exists():
         print(
             "\n"
