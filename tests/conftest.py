@@ -27,6 +27,11 @@ hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, dat
 hypothesis.settings.load_profile("lab")
 
 
+def pytest_collection_modifyitems(items):
+    """Browser tests last: Playwright keeps an event loop open in this thread, beside which no other can run."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 class FakeEncoder:
     """An Encoder without weights: the sum of one hash-seeded vector a word, at unit length. Texts with common words are near."""
 
