@@ -1,4 +1,4 @@
-"""``selectors train | evaluate | pick | export | import | categories | list``."""
+"""``selectors train | evaluate | judge | categories``; the others are in :mod:`lab.cli.selector_use`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lab.cli import selector_use
 from lab.cli.common import Bar, print_json, workbench
-from lab.errors import InputError
 from lab.selector.choose import FORMS, LAB
 from lab.selector.options import Options
 
@@ -19,8 +19,9 @@ def add(commands) -> None:
     ).add_subparsers(dest="what", required=True, metavar="WHAT")
     _train(group)
     _evaluate(group)
-    _pick(group)
-    _exchange(group)
+    _judge(group)
+    selector_use.add(group)
+    _categories(group)
 
 
 def _shared(command, data: str) -> None:
@@ -154,6 +155,8 @@ def _print_account(account: dict[str, Any]) -> None:
         f"{account['records']} records, {account['queries']} queries, {account['models']} models; {account['gaps']} gaps, {account['duplicates']} duplicates averaged, "
         f"{account['failed_calls_left_out']} failed calls and {account['without_score']} without a score left out, {account['refused_records']} refused"
     )
+    for key, count in account["conflicting"].items():
+        print(f"  {count} records name another {key} than the first record of their query, whose {key} is used", file=sys.stderr)
     for one in account["refused"][:5]:
         print(f"  refused {one['where']}: {one['reason']}", file=sys.stderr)
     for one in account["unknown_categories"][:5]:
@@ -180,57 +183,35 @@ def _print_table(report: dict[str, Any]) -> None:
     print(report["verdict"]["sentence"])
 
 
-def _pick(group) -> None:
-    command = group.add_parser("pick", help="the model for one query", description="Say which model a query should go to, and why.")
-    command.add_argument("text", metavar="TEXT", help="the query; '-' reads it from standard input")
-    command.add_argument(
-        "--selector", default="", metavar="NAME", help="set, set/selector, folder, or a model file (default: the shipped default)"
+def _judge(group) -> None:
+    command = group.add_parser(
+        "judge",
+        help="judge a stored set and keep the result",
+        description="Judge a set as it is stored, on the queries of its own data that it was not trained on, and keep the result beside it for the page Selectors.",
     )
-    command.add_argument("--category", metavar="C", help="instead of the category router's")
-    command.add_argument("--models", default="", metavar="A,B", help="only these may be picked")
+    command.add_argument("name", metavar="NAME", help="a set, or its folder")
+    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="the outcome records it was trained on and held out of")
+    command.add_argument("--form", default="all", choices=("all", *FORMS), help="all: beside the router's own training (default all)")
+    command.add_argument("--cache-dir", type=Path, help="where embeddings are kept (default: the state folder)")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run_pick)
+    command.set_defaults(run=run_judge)
 
 
-def run_pick(options: argparse.Namespace) -> int:
-    text = sys.stdin.read() if options.text == "-" else options.text
-    candidates = [one for one in options.models.split(",") if one]
-    made, about = workbench().pick(text, options.selector, options.category, candidates)
+def run_judge(options: argparse.Namespace) -> int:
+    bench = workbench()
+    forms = FORMS if options.form == "all" else (options.form,)
+    made = bench.judge_selectors(options.name, options.data, Options(forms=forms, quality_weight=1.0, cache_dir=options.cache_dir), Bar())
+    kept = bench.keep_judgement(options.name, made)
     if options.json:
-        print_json(made.to_json() | about)
+        print_json(made | {"kept": str(kept)})
         return 0
-    category = about["category"]
-    sure = "" if category["probability"] is None else f", probability {category['probability']:.2f}"
-    print(f"{made.model}  ({made.reason})")
-    print(f"selector {made.selector}, category {category['name']} ({category['source']}{sure})")
-    for model, score in sorted(made.scores.items(), key=lambda item: -item[1]):
-        more = "".join(f"  {name} {value:.3f}" for name, value in made.predicted.get(model, {}).items())
-        print(f"  {model:<34} {score:+.4f}{more}")
-    print(f"scores: {made.unit}; {about['pick_ms']:.2f} ms beyond the embedding")
+    _print_account(made["account"])
+    _print_table(made)
+    print(f"kept: {kept}")
     return 0
 
 
-def _exchange(group) -> None:
-    command = group.add_parser(
-        "export", help="write the router's model files", description="Write files that the semantic router loads and picks the same with."
-    )
-    command.add_argument("name", metavar="KIND|NAME", help="knn, kmeans, svm or mlp of the default set; a set; or set/selector")
-    command.add_argument("--output", type=Path, required=True, metavar="DIR")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run_export)
-    command = group.add_parser(
-        "import", help="keep a model file of the router", description="Read a knn, kmeans, svm or mlp file and keep it under a name."
-    )
-    command.add_argument("file", type=Path, metavar="FILE")
-    command.add_argument("--name", required=True)
-    command.add_argument(
-        "--embedding-model", default="", help="the encoder it was trained on (default: by what the file says, or its width)"
-    )
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run_import)
-    command = group.add_parser("list", help="installed selectors", description="Installed selectors, the default first.")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run_list)
+def _categories(group) -> None:
     command = group.add_parser(
         "categories", help="train the category router", description="Train a router over the categories of outcome records."
     )
@@ -239,51 +220,6 @@ def _exchange(group) -> None:
     command.add_argument("--source", default="", help="where the data comes from")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run_categories)
-
-
-def run_export(options: argparse.Namespace) -> int:
-    written = workbench().export_selector(options.name, options.output)
-    sizes = [{"file": str(path), "size_bytes": path.stat().st_size} for path in written]
-    if options.json:
-        print_json({"files": sizes})
-    else:
-        for one in sizes:
-            print(f"{one['file']}: {one['size_bytes'] / 1e6:.1f} MB")
-    return 0
-
-
-def run_import(options: argparse.Namespace) -> int:
-    if not options.file.is_file():
-        raise InputError(f"{options.file} does not exist.", "Check the path.")
-    one = workbench().import_selector(options.file, options.name, options.embedding_model)
-    about = {
-        "name": one.name,
-        "selectors": one.keys,
-        "models": one.models,
-        "encoder": one.encoder_name,
-        "width": one.dim + len(one.one_hot),
-    }
-    if options.json:
-        print_json(about)
-    else:
-        print(f"{one.name}: {', '.join(one.keys)} for {', '.join(one.models)}, encoder {one.encoder_name}")
-    return 0
-
-
-def run_list(options: argparse.Namespace) -> int:
-    bench = workbench()
-    found = []
-    for name in bench.selector_names():
-        one = bench.selector_set(name)
-        found.append({"name": name, "selectors": one.keys, "default": one.default, "models": one.models, "encoder": one.encoder_name})
-    if options.json:
-        print_json(found)
-    else:
-        for one in found:
-            print(
-                f"{one['name']}: {', '.join(one['selectors'])} (default {one['default']}); {len(one['models'])} models, encoder {one['encoder']}"
-            )
-    return 0
 
 
 def run_categories(options: argparse.Namespace) -> int:

@@ -112,15 +112,16 @@ def _best(
 
 
 def check_signal(y: Cells, utility: Utility) -> None:
-    """InputError if every model has the same utility on every query."""
+    """InputError if every outcome is 0 although quality counts, or if every model has the same utility on every query."""
+    if utility.quality_weight > 0 and y.observed.any() and np.nanmax(y.quality) == 0:
+        raise InputError(
+            "Every outcome is 0; nothing can be learnt from them.",
+            "Check the scoring (the metric field and the ground truth); for speed and cost alone set the quality weight to 0.",
+        )
     u = utility.mix(utility.components(y))
     known = ~np.isnan(u)
     spread = np.where(known, u, -np.inf).max(1) - np.where(known, u, np.inf).min(1)
     if not (spread[known.sum(1) > 1] > 0).any():
-        if known.any() and np.nanmax(y.quality) == 0:
-            raise InputError(
-                "Every outcome is 0; nothing can be learnt from them.", "Check the scoring (the metric field and the ground truth)."
-            )
         raise InputError("On no query did two models differ; there is nothing to choose by.", "Add queries on which the models differ.")
 
 

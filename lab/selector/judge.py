@@ -13,6 +13,8 @@ from lab.selector.table import Cells
 from lab.selector.utility import Utility
 
 REPEATS = 1_000
+FEWEST = 10
+"""Queries below which no interval is given: resampling so few says nothing about those that were not asked."""
 ORACLE, DOMAIN, RANDOM = "Oracle", "Domain oracle", "Random"
 
 
@@ -81,19 +83,30 @@ def resamples(n: int, seed: int, repeats: int = REPEATS) -> Iterator[np.ndarray]
         yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(len(drawn), n).astype(np.float64)
 
 
-def intervals(values: np.ndarray, seed: int = 0, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap bounds of the column means of (n, S), NaN left out; the same draws for every column, so they are paired."""
+def intervals(values: np.ndarray, seed: int = 0, level: float = 0.95, repeats: int = REPEATS) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap bounds of the column means of (n, S), NaN left out; the same draws for every column, so they are paired.
+
+    NaN for a column with fewer than FEWEST known values.
+    """
     known = ~np.isnan(values)
     filled_in = np.where(known, values, 0.0)
     draws = []
-    for weight in resamples(len(values), seed):
+    for weight in resamples(len(values), seed, repeats):
         count = weight @ known
         draws.append(np.where(count > 0, (weight @ filled_in) / np.maximum(count, 1), np.nan))
     edge = 50 * (1 - level)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any known value has no bounds
         low, high = np.nanpercentile(np.concatenate(draws), [edge, 100 - edge], axis=0)
-    return low, high
+    enough = known.sum(0) >= FEWEST
+    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+
+
+def quality_intervals(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`intervals` of qualities in [0, 1]; where all n are equal the other side is 3/n away (rule of three, Hanley 1983), not 0."""
+    low, high = intervals(values, seed)
+    margin = np.where(low == high, 3 / np.maximum((~np.isnan(values)).sum(0), 1), 0.0)
+    return np.clip(low - margin, 0, 1), np.clip(high + margin, 0, 1)
 
 
 def judge(
@@ -106,7 +119,7 @@ def judge(
     top = np.where(cells.observed, cells.quality, -1).max(1)
     base = expected(np.eye(len(models))[single], cells.quality)
     gain, regret = quality - base[:, None], top[:, None] - quality
-    low, high = intervals(quality, seed)
+    low, high = quality_intervals(quality, seed)
     gain_low, gain_high = intervals(gain, seed)
     rows = []
     for place, one in enumerate(strategies):
@@ -126,8 +139,8 @@ def expected(share: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def best_share(cells: Cells, share: np.ndarray, top: np.ndarray) -> float | None:
-    """How often the pick is (one of) the best, over queries that some model answered; None if there is none."""
-    answered = top > 0
+    """How often the pick is (one of) the best, over queries that some model answered and whose pick is known; None if there is none."""
+    answered = (top > 0) & ((share * ~cells.observed).sum(1) == 0) & (share.sum(1) > 0)
     if not answered.any():
         return None
     best = np.where(cells.observed, cells.quality, -1) >= top[:, None]

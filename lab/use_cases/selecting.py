@@ -115,7 +115,7 @@ class Selecting(Outcomes):
         check_candidates(candidates, one)
         found = self.category(text, category)
         x = self._query(one, text, found)
-        one.selector(key)
+        pick(one, key, x, candidates)  # the first one loads what it needs
         start = time.perf_counter()
         made = pick(one, key, x, candidates)
         pick_ms = (time.perf_counter() - start) * 1e3
@@ -154,7 +154,7 @@ class Selecting(Outcomes):
         from lab.selector.write_file import FILES, dump
 
         check_output(output, folder=True)
-        if reference in ALGORITHMS:
+        if reference in (*ALGORITHMS, *self.selector_set().keys):
             reference = f"{self.conventions.default}/{reference}"
         one, key = self.selector(reference)
         named = reference.endswith(f"/{key}")
@@ -182,7 +182,7 @@ class Selecting(Outcomes):
         if target is not None:
             return import_file(path, target, name, self.conventions, encoder)
         with tempfile.TemporaryDirectory() as scratch:
-            one = import_file(path, Path(scratch) / "set", name, self.conventions, encoder)
+            one = replace(import_file(path, Path(scratch) / "set", name, self.conventions, encoder), name=name)
             one.read_all()  # the folder goes, what was read stays
             return one
 

@@ -99,6 +99,9 @@ def test_one_model_one_query_and_outcomes_that_say_nothing_are_refused(algorithm
         fit(algorithm, form, x[:1], y[:1])
     with pytest.raises(InputError, match="Every outcome is 0"):
         fit(algorithm, form, x, Cells.of_quality(np.zeros((60, 3))))
+    timed = Cells(np.zeros((60, 3)), np.tile([1.0, 2.0, 3.0], (60, 1)), np.full((60, 3), np.nan))
+    with pytest.raises(InputError, match="Every outcome is 0"):
+        fit(algorithm, form, x, timed)  # the time they took is no reason to prefer one
     with pytest.raises(InputError, match="no query did two models differ"):
         fit(algorithm, form, x, Cells.of_quality(np.ones((60, 3))))
     with pytest.raises(InputError, match="rows of features"):

@@ -6,9 +6,10 @@ import pytest
 from lab.selector.choose import GUARDED
 from lab.selector.features import features
 from lab.selector.held_out import SWEEP, fit_parts, judge_parts, mark_frontier, report, sweep
-from lab.selector.judge import Strategy, fixed_strategies, intervals, judge, unanswered
+from lab.selector.judge import FEWEST, Strategy, fixed_strategies, intervals, judge, quality_intervals, unanswered
 from lab.selector.table import Cells, OutcomeTable
 from lab.selector.utility import Utility
+from lab.selector.verdict import FEW, verdict, waterfall
 
 Q = np.asarray([[1.0, 0.0, 1.0], [0.0, 1.0, np.nan], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
 L = np.asarray([[3.0, 1.0, 2.0], [1.0, 2.0, np.nan], [1.0, 1.0, 1.0], [4.0, 2.0, 1.0]])
@@ -34,9 +35,56 @@ def test_the_table_by_hand():
     assert found["Always c"].quality == pytest.approx(1 / 3) and (found["Always c"].n, found["Always c"].missing) == (3, 1)
     assert found["Random"].quality == pytest.approx((2 / 3 + 1 / 2 + 0 + 2 / 3) / 4)
     assert found["Domain oracle"].quality == 0.75 and found["Domain oracle"].gain == 0.25
-    assert found["Always a"].gain == 0.0 == found["Always a"].gain_low
+    assert found["Always a"].gain == 0.0 and found["Always a"].gain_low is None, "four queries give no interval"
     assert found["Random"].cost_usd is None
     assert unanswered(CELLS) == 1
+
+
+def test_a_pick_that_nobody_has_judged_is_no_miss():
+    picks = Strategy.of_picks("x", "selector", np.asarray([2, 2, 2, 2]), 3)
+    row = judge(CELLS, NAMES, [picks], np.zeros(4, int), Utility().for_cells(CELLS))[0]
+    assert row.best_model_share == 0.5, "best on the first, not on the last; the second is not known and the third nobody answered"
+
+
+def test_fewer_than_ten_queries_give_no_interval_and_equal_ones_none_of_width_zero():
+    low, high = intervals(np.random.default_rng(0).random((FEWEST - 1, 1)))
+    assert np.isnan([low[0], high[0]]).all()
+    low, high = quality_intervals(np.stack([np.ones(60), np.zeros(60)], axis=1))
+    assert low.tolist() == [0.95, 0.0] and high.tolist() == [1.0, 0.05]
+
+
+def small_rows(n, missing=0):
+    """Every query is answered by b and not by a, the best single model; the first ``missing`` outcomes of a are not known."""
+    quality = np.tile([0.0, 1.0], (n, 1))
+    quality[:missing, 0] = np.nan
+    cells = Cells.of_quality(quality)
+    picks = [*fixed_strategies(cells, ["a", "b"], np.zeros(n, int)), Strategy.of_picks("knn", "selector", np.ones(n, int), 2)]
+    return judge(cells, ["a", "b"], picks, np.zeros(n, int), Utility()), {"knn": np.where(np.isnan(quality[:, 0]), np.nan, 1.0)}
+
+
+@pytest.mark.parametrize("n,use", [(1, "one model"), (FEW - 1, "one model"), (FEW, "knn")])
+def test_a_handful_of_queries_recommends_nothing(n, use):
+    rows, gains = small_rows(n)
+    said = verdict(rows, ["a"], gains)
+    assert said["use"] == use and (use == "knn" or "too few to prove" in said["sentence"])
+
+
+def test_a_selector_that_never_leaves_the_best_model_is_not_called_an_attempt_at_plus_nothing():
+    rows, gains = small_rows(FEW)
+    sentence = verdict(rows, ["a"], {"knn": 0 * gains["knn"]})["sentence"]
+    assert "knn does just as well on each of 30 queries" in sentence and "A perfect choice would gain +100.0" in sentence
+
+
+def test_steps_over_missing_outcomes_are_paired():
+    random = np.random.default_rng(0)
+    quality = (random.random((400, 2)) < [0.6, 0.5]).astype(float)
+    quality[(quality[:, 0] == 0) & (random.random(400) < 0.95), 0] = np.nan  # a was hardly asked what it cannot do: its mean is flattered
+    cells = Cells.of_quality(quality)
+    rows = judge(cells, ["a", "b"], fixed_strategies(cells, ["a", "b"], np.zeros(400, int)), np.zeros(400, int), Utility())
+    steps = {one["step"]: one for one in waterfall(rows, "")}
+    known = ~np.isnan(quality[:, 0])
+    assert steps["Oracle"]["quality"] == pytest.approx(quality[known].max(1).mean())
+    assert steps["Oracle"]["quality"] > steps["Always a"]["quality"] > next(row.quality for row in rows if row.strategy == "Oracle"), "unpaired, it would lie below"
 
 
 def test_picks_are_shares_that_sum_to_one():

@@ -40,7 +40,7 @@ def fake(tmp_path, make_encoder, project, monkeypatch):
             return make_encoder(24)
 
     made = Fake(Home(project=project, state=tmp_path / "state"), Settings())
-    for module in ("selectors", "decide"):
+    for module in ("selectors", "selector_use", "decide"):
         monkeypatch.setattr(f"lab.cli.{module}.workbench", lambda: made)
     return made
 
@@ -100,6 +100,7 @@ def test_a_loaded_set_picks_as_the_trained_one_and_as_its_files(fake, data, tmp_
             for reference in (f"{folder}/{kind}", str(tmp_path / "out" / f"{kind}_model.json"))
         }
         assert len(picks) == 1
+    assert fake.pick("prime", tmp_path / "out" / "svm_model.json", "math")[0].selector == "svm_model/svm", "named as the file is"
 
 
 @pytest.mark.parametrize("key", ["knn", "kmeans", "svm", "mlp", "guarded-knn"])
@@ -138,8 +139,9 @@ def test_export_and_import_keep_the_pick(fake, data, tmp_path, capsys):
 
 def test_the_guarded_form_has_no_file_and_says_so(fake, data, tmp_path):
     folder, _ = trained(fake, data, tmp_path)
-    with pytest.raises(InputError, match="no form in the router's files"):
-        fake.export_selector(f"{folder}/guarded-knn", tmp_path / "x")
+    for name in (f"{folder}/guarded-knn", "guarded-knn"):
+        with pytest.raises(InputError, match="no form in the router's files"):
+            fake.export_selector(name, tmp_path / "x")
     assert len(fake.export_selector(str(folder), tmp_path / "x")) == 4
 
 
@@ -172,6 +174,23 @@ def test_evaluate_prints_the_table_with_the_agreed_keys(fake, tmp_path, capsys, 
         assert row["quality_low"] <= row["quality"] <= row["quality_high"]
     assert report["verdict"]["sentence"] and report["published"]["n"] == 109 and len(report["bound_to"]["data_sha256"]) == 64
     assert run(capsys, "selectors", "evaluate", "--data", path, "--algorithm", "knn")[1].count("Always") >= 3
+
+
+def test_records_that_contradict_the_category_of_their_query_are_counted(fake, tmp_path, capsys):
+    path = tmp_path / "o.jsonl"
+    rows = [one | ({"category": "law"} if place == 1 else {}) for place, one in enumerate(outcomes(60))]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    _, _, err = run(capsys, "selectors", "evaluate", "--data", path, "--algorithm", "knn")
+    assert "1 records name another category than the first record of their query" in err
+
+
+def test_a_judgement_by_the_command_line_is_what_the_page_shows(fake, data, tmp_path, capsys):
+    fake.train_selectors(data, tmp_path / "state" / "selectors", Options(algorithms=("knn",), name="mine", files=False))
+    assert all("compatible" not in row["strategy"] for row in fake.judgement("mine")["rows"])
+    status, out, err = run(capsys, "selectors", "judge", "mine", "--data", data, "--json")
+    assert status == 0, err
+    assert Path(json.loads(out)["kept"]).name == "report.json"
+    assert "knn (compatible)" in [row["strategy"] for row in fake.judgement("mine")["rows"]]
 
 
 def test_a_trained_selector_is_judged_on_queries_it_has_not_seen(fake, data, tmp_path, capsys):
