@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -204,16 +205,65 @@ def test_the_next_prompt_is_on_the_screen_within_50_ms(tab):
     too_slow(f"p95 is {delays[-3]:.0f} ms; a key that does nothing: {idle:.0f} ms")
 
 
+MET = """() => {
+  const root = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot;
+  window.met = [];
+  window.addEventListener("keydown", ({ key }) => {
+    if (root.getElementById("main").hidden) return;
+    window.met.push([root.getElementById("prompt").textContent, root.querySelector(`#nine li:nth-child(${key}) .name`).textContent, false]);
+  }, true);
+}"""
+
+
 def test_the_real_keyboard_as_fast_as_it_goes(tab, server):
+    """Every key that met a prompt is one label of that prompt; one that met an empty desk, because the server is slower than the hand, is none."""
     desk = tab()
-    start = time.perf_counter()
-    for n in range(100):
-        desk.page.keyboard.press(str(1 + n % 9))
-    print(f"\n{100 / (time.perf_counter() - start):.0f} keys/s from the keyboard")
-    wait_for(lambda: len(server.events()) >= 100, 40)
+    desk.page.evaluate(MET)  # what was on the screen at each key
+    start, sent, met = time.perf_counter(), 0, 0
+    while met < 100:
+        for _ in range(100 - met):
+            desk.page.keyboard.press(str(1 + sent % 9))
+            sent += 1
+        met = desk.page.evaluate("window.met.length")
+        desk.page.locator("#main").wait_for()
+    print(f"\n{sent / (time.perf_counter() - start):.0f} keys/s from the keyboard; {sent - met} met an empty desk")
+    wait_for(lambda: len(server.events()) >= 100, 60)
     desk.saved()
-    order = [one[0] for one in server.events()]
-    assert order == [f"p{n:03d}" for n in range(100)]
+    check_burst(server, desk.page.evaluate("window.met"))
+
+
+def test_a_server_slower_than_the_repeat_of_a_message_does_not_starve_the_desk(browser):
+    """An answer to a message that was sent again meanwhile brings its prompts all the same."""
+    page = browser.new_page()
+    page.set_content((FOLDER / "desk.html").read_text(encoding="utf-8"))
+    parts = "\n".join((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("base", "outbox", "search", "near", "view", "desk"))
+    page.add_script_tag(content=parts.replace("export default function", "function mount"))
+    told = page.evaluate(
+        """() => {
+          const about = { n: 0, session: "", actor: "Ada", queue: "q", readOnly: false, blind: false, model: null, left: 400, hash: "h", domains: ["a"], guidelines: {} };
+          const item = (n) => ({ id: `p${n}`, text: `${n}`, state: { domain: "a", also: [], routable: true, flagged: false }, candidates: [["a", 0.9]] });
+          const items = (from, to) => Array.from({ length: to - from }, (_, n) => item(from + n));
+          const desk = new Desk(document, about), sent = [];
+          desk.post = (message) => sent.push(message);
+          desk.receive({ ...about, static: about });
+          desk.outbox.flush(true);
+          const answer = (n, from, to) => desk.receive({ ...about, n, session: desk.outbox.session, items: items(from, to), ids: [], all: false, left: 400,
+            outcomes: sent[n - 1].events.map((one) => ({ session: one.session, seq: one.seq, status: "stored", state: one.seen })) });
+          answer(1, 0, 20);
+          const decide = () => desk.decide("keep", null, "Kept");
+          decide();                        // message 2
+          for (let n = 3; n < 6; n += 1) {
+            desk.outbox.sentAt -= 3000;    // three seconds later nobody has answered: it is sent again, with what was decided meanwhile
+            decide();
+            answer(n - 1, 20 * (n - 2), 20 * (n - 1));
+          }
+          return { asked: sent.map((one) => one.want), shelf: desk.shelf.map((one) => one.id), waiting: desk.outbox.waiting.size };
+        }"""
+    )
+    page.close()
+    assert told["asked"][0] == 80
+    assert told["shelf"] == [f"p{n}" for n in range(4, 80)], "three answers, each one message behind, have brought sixty prompts"
+    assert told["waiting"] == 1
 
 
 def test_a_label_is_stored_within_half_a_second(tab, server):
@@ -255,19 +305,21 @@ def test_a_reload_in_the_middle_loses_and_doubles_nothing(tab, server):
 def test_a_server_killed_in_a_burst_and_started_again_has_every_label_once(tab, server):
     desk = tab()
     for n in range(60):
-        if n == 25:
+        if n == 15:
+            wait_for(server.events)
+        if n == 30:
             server.kill()
-        desk.page.keyboard.press(str(1 + n % 9))
-        desk.page.wait_for_timeout(20)
-    acknowledged = len(server.events())
-    assert 0 < acknowledged < 60
-    desk.page.wait_for_timeout(3500)
-    expect(desk.page.locator("#status")).to_contain_text("kept here, will be sent")
+        desk.press(str(1 + n % 9))
+    status = desk.page.locator("#status")
+    expect(status).to_contain_text("kept here, will be sent")
+    acknowledged = 60 - int(re.search(r"(\d+) decision", status.inner_text())[1])
+    stored = len(server.events())
+    assert acknowledged <= stored < 60, "what the curator was told to be saved is in the database"
     start = time.monotonic()
     server.start()
     wait_for(lambda: len(server.events()) >= 60, 60)
-    print(f"\n{acknowledged} stored before kill -9, {60 - acknowledged} sent again, complete {time.monotonic() - start:.1f} s after the restart began")
-    expect(desk.page.locator("#status")).to_contain_text("All saved", timeout=20_000)
+    print(f"\n{stored} stored before kill -9, {acknowledged} of them acknowledged; complete {time.monotonic() - start:.1f} s after the restart began")
+    desk.saved()
     assert [one[0] for one in server.events()] == [f"p{n:03d}" for n in range(60)]
     desk.press("1")
     wait_for(lambda: len(server.events()) >= 61)

@@ -83,7 +83,7 @@ def _desk(about: Desk, key: str) -> None:
         if raw is not None:
             st.session_state[REPLY] = answer(about, raw)
 
-    reply = st.session_state.get(REPLY) or {"n": 0, "session": "", "static": about.static}
+    reply = st.session_state.get(REPLY) or {"n": 0, "session": "", "static": about.static, "left": about.store.left(about.queue)}
     shown = {"actor": about.actor.name, "readOnly": about.read_only, "queue": about.queue, "blind": about.blind, "model": about.model}
     _mount(key=key, data=reply | shown, on_message_change=message)
     if GO in st.session_state:

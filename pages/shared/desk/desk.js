@@ -2,7 +2,6 @@
 
 const KEEP_AHEAD = 80; // prefetched items; more for a fast hand, so that its desk is never empty
 const KEEP_AHEAD_FAST = 160;
-const FIRST = 40;
 const LEAST = 12;
 const DESKS = 5; // this many share a small queue without one of them holding all of it
 const FAST_MS = 400; // two decisions within this time
@@ -17,8 +16,10 @@ class Desk {
     this.log = Desk.remembered(data.actor); // decisions, newest last
     this.decided = new Set(); // ids that must not come back by themselves
     this.asks = new Map();
+    this.had = new Map(); // number of a message → ids on the desk when it was sent
     this.notices = [];
     this.more = true;
+    this.look = 0; // the first message whose answer may call the queue empty
     this.renewing = false;
     this.done = this.left = 0;
     this.take(data);
@@ -41,6 +42,7 @@ class Desk {
   take(data) {
     for (const name of ["actor", "readOnly", "queue", "blind", "model"]) this[name] = data[name];
     if (data.static && data.static.domains) Object.assign(this, data.static);
+    if (data.n === 0 && data.left) this.left = data.left; // known before the first question: how much is a fair share
   }
 
   get item() {
@@ -54,7 +56,7 @@ class Desk {
     const recent = this.log.slice(-2);
     const fast = recent.length === 2 && recent[1].at - recent[0].at < FAST_MS;
     const fair = Math.max(LEAST, Math.ceil(this.left / (fast ? 2 : DESKS)));
-    const target = this.heard ? Math.min(fast ? KEEP_AHEAD_FAST : KEEP_AHEAD, fair) : FIRST;
+    const target = Math.min(fast ? KEEP_AHEAD_FAST : KEEP_AHEAD, fair);
     return this.more && this.shelf.length < 0.75 * target ? Math.ceil(target - this.shelf.length) : 0;
   }
 
@@ -64,6 +66,7 @@ class Desk {
       events, want: this.wanted || Number(this.renewing), have: this.shelf.map((item) => item.id), asks: [...this.asks.values()],
     };
     this.renewing = false;
+    this.had.set(this.n, this.sent.have);
     this.post(this.sent);
   }
 
@@ -110,11 +113,12 @@ class Desk {
     }
     if (data.n < (this.heard || 0)) return;
     this.heard = data.n;
+    for (const n of this.had.keys()) if (n < data.n) this.had.delete(n);
     this.error = data.error || "";
-    const settled = this.outbox.answered(data.outcomes || []);
+    const settled = this.outbox.answered(data.outcomes || [], data.n === this.n);
     settled.forEach(([event, outcome]) => this.settle(event, outcome));
     for (const [id, answer] of Object.entries(data.answers || {})) this.answer(id, answer);
-    if (data.n === this.n) this.stock(data);
+    this.stock(data); // of an older message too: a slow server must not starve the desk
     this.view.draw();
     if (this.error) {
       this.outbox.sentAt = Date.now(); // not at once: the same error would come at once
@@ -177,11 +181,11 @@ class Desk {
     this.left = data.left + this.coming;
     this.next = data.next;
     const standing = new Set(data.ids);
-    const asked = new Set(this.sent.have);
+    const asked = new Set(this.had.get(data.n));
     if (!this.outbox.waiting.size) this.shelf = this.shelf.filter((item) => standing.has(item.id) || !asked.has(item.id) || item.returned);
     const here = new Set(this.shelf.map((item) => item.id));
     for (const item of data.items || []) if (!here.has(item.id) && !this.decided.has(item.id)) this.shelf.push(item);
-    this.more = !data.all;
+    this.more = !data.all || data.n < this.look;
   }
 
   // Decisions
@@ -194,7 +198,7 @@ class Desk {
     const event = { id: item.id, action, seen: item.state, after, undoes: null, queue: this.queue, reason: item.reason || "", top: item.candidates, model: item.model || this.model || null };
     this.shelf.shift();
     this.decided.add(item.id);
-    if (!this.shelf.length) this.more = true; // a last look before it is called empty
+    if (!this.shelf.length) [this.more, this.look] = [true, this.n + 1]; // a last look before it is called empty
     this.log.push({ item, action, before: item.state, after: after || item.state, words, at: performance.now(), queue: this.queue });
     const made = this.outbox.add(event);
     Object.assign(this.log[this.log.length - 1], { session: made.session, seq: made.seq });

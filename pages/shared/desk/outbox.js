@@ -77,8 +77,8 @@ class Outbox {
     this.timer = this.sentAt ? setTimeout(() => this.flush(), Math.max(50, this.sentAt + RESEND_MS - Date.now())) : null;
   }
 
-  // The server has answered the message on its way. Returns [event, outcome] of each event that is settled by it.
-  answered(outcomes) {
+  // The server has answered: the message on its way, or (`newest` false) one that was repeated since. Returns [event, outcome] of each event that is settled by it.
+  answered(outcomes, newest) {
     const settled = [];
     for (const outcome of outcomes) {
       const key = `${outcome.session}:${outcome.seq}`;
@@ -86,7 +86,7 @@ class Outbox {
       if (event && this.waiting.delete(key)) settled.push([event, outcome]);
     }
     new Set(settled.map(([event]) => event.session)).forEach((session) => this.keep(session));
-    this.sentAt = 0;
+    if (newest) this.sentAt = 0;
     this.watch();
     this.told();
     return settled;
