@@ -33,7 +33,7 @@ def render() -> None:
     wrong = sum(pair.count for pair in pairs)
     costly = sum(pair.count for pair in pairs if pair.costly)
     st.markdown(f"**{wrong:,} confusions** in {len(pairs):,} pairs; {costly:,} reach another backend, {wrong - costly:,} cost nothing.")
-    left, right = st.columns([1, 2.4], gap="small")
+    left, right = st.columns([2, 3], gap="small")
     with left:
         _list(pairs, judged)
     with right:
@@ -42,7 +42,7 @@ def render() -> None:
         )
         shown = _shown(table, pairs, p.domains, options)
         (_matrix if view == "Matrix" else _table)(*shown, options)
-    _prompts(judged, pairs)
+    _prompts(judged, pairs, options)
     binding(judged)
 
 
@@ -78,7 +78,7 @@ def _list(pairs: list[Pair], judged: Judged) -> None:
         on_select=lambda: _take(pairs, "pair-list"),
         selection_mode="single-row",
         column_config={
-            "Pair": st.column_config.TextColumn(width=150, help="Label → what it was taken for"),
+            "Pair": st.column_config.TextColumn(width=200, help="Label → what it was taken for"),
             "n": st.column_config.NumberColumn(width=40, help="Prompts"),
             "≠": st.column_config.TextColumn(width=36, help="≠: another backend answers. =: the same one, no cost."),
             "Rate": st.column_config.NumberColumn(format="percent", width=60, help="Share of the label's prompts"),
@@ -209,11 +209,12 @@ def _take_table() -> None:
         _choose(names[cells[0][0]], cells[0][1])
 
 
-def _prompts(judged: Judged, pairs: list[Pair]) -> None:
+def _prompts(judged: Judged, pairs: list[Pair], options: dict) -> None:
     linked = (st.query_params.get("label"), st.query_params.get("taken"))
     wanted, given = st.session_state.get("pair") or (linked if all(linked) else (pairs[0].wanted, pairs[0].given))
     p = judged.predictions
-    if wanted not in p.domains or given not in p.domains:
+    outside = options["domain"] and options["domain"] not in (wanted, given)
+    if wanted not in p.domains or given not in p.domains or outside:  # chosen before another router or filter was
         wanted, given = pairs[0].wanted, pairs[0].given
     st.query_params["label"], st.query_params["taken"] = wanted, given
     places = np.flatnonzero(judged.keep & (p.primary == p.domains.index(wanted)) & (p.predicted == p.domains.index(given)))

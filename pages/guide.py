@@ -25,6 +25,16 @@ READING = (
     ),
 )
 
+CHARTS = (
+    ("Top domains", "Try a prompt", "Bar: calibrated probability. Diamond: raw score. A first bar that reaches the dashed line is accepted."),
+    ("Words that drive", "Try a prompt", "Each word is left out once. To the right: without it the domain would score less. Words act together, so bars do not add up."),
+    ("Claimed against right", "Scorecard, Calibration", "On the dotted line, 80 % claimed is 80 % right. Under it the router claims too much, above it too little."),
+    ("Precision of the most certain share", "Scorecard, Abstain", "Go left: fewer prompts are answered, more of them rightly. Orange: the thresholds that can be chosen."),
+    ("Flip rates", "Scorecard, Behaviour", "The question is the same, its spelling, greeting or length is not. Each flip is a mistake, before or after."),
+    ("Matrix", "Confusions", "Row: the label. Column: what it was taken for. Neighbouring domains are those often confused, so blocks are families."),
+    ("Map", "Map", "Near points are alike to the encoder. Far apart, or a large cluster, means little: the cosines under “Domains” are exact."),
+)
+
 KEYS = (
     ("1 – 9", "take this domain"),
     ("K", "keep the label"),
@@ -59,13 +69,13 @@ def render() -> None:
         }
         for domain in taxonomy.domains
     )
-    wide = st.column_config.TextColumn(width="large")
+    wide, middle = st.column_config.TextColumn(width="large"), st.column_config.TextColumn(width=230)
     st.dataframe(
         table,
         hide_index=True,
-        height=460,
-        row_height=52,
-        column_config={"What belongs here": wide, "Where the border runs": wide},
+        height=520,
+        row_height=68,  # over 64 px a table wraps its texts
+        column_config={"What belongs here": middle, "Where the border runs": middle},
         key="domains",
     )
     name = st.selectbox("Examples of a domain", [domain.name for domain in taxonomy.domains], key="domain", bind="query-params")
@@ -77,8 +87,11 @@ def render() -> None:
     st.subheader("How to read what the lab shows", anchor=False)
     for term, meaning in READING:
         st.markdown(f"**{term}.** {meaning}")
+    st.subheader("How to read each chart", anchor=False)
+    charts = pd.DataFrame(CHARTS, columns=["Chart", "Where", "How to read it"])
+    st.table(charts, hide_index=True)
     st.subheader("Keys of the desk", anchor=False)
-    st.dataframe(pd.DataFrame(KEYS, columns=["Key", "What it does"]), hide_index=True, height=38 * (len(KEYS) + 1), width=560, key="keys")
+    st.dataframe(pd.DataFrame(KEYS, columns=["Key", "What it does"]), hide_index=True, height="content", width=560, key="keys")
 
 
 serve(render)

@@ -112,8 +112,7 @@ def _domains(summary: dict[str, Any], judged: Judged) -> None:
                 "Recall": figure["recall"],
                 "Precision": figure["precision"],
                 "F1": figure["f1"],
-                "F1 low": figure["interval"][0],
-                "F1 high": figure["interval"][1],
+                "F1, 95 %": f"{100 * figure['interval'][0]:.0f} to {100 * figure['interval'][1]:.0f} %",
                 "Prompts": figure["support"],
                 "Judged": "yes" if figure["judged"] else "cannot judge",
             }
@@ -126,7 +125,7 @@ def _domains(summary: dict[str, Any], judged: Judged) -> None:
     st.caption("Sorted by what costs most: prompts that another backend answered. Choose a row to see where its prompts went.")
     bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     percent = st.column_config.NumberColumn(format="percent")
-    shown = frame.round({"Recall": 3, "Precision": 3, "F1": 3, "F1 low": 3, "F1 high": 3})
+    shown = frame.round({"Recall": 3, "Precision": 3, "F1": 3})
     event = st.dataframe(
         shown,
         hide_index=True,
@@ -134,7 +133,14 @@ def _domains(summary: dict[str, Any], judged: Judged) -> None:
         key="domain-table",
         on_select="rerun",
         selection_mode="single-row",
-        column_config={"F1": bar, "Recall": percent, "Precision": percent, "F1 low": percent, "F1 high": percent},
+        column_config={
+            "Domain": st.column_config.TextColumn(width=150, pinned=True),
+            "F1": bar,
+            "Recall": percent,
+            "Precision": percent,
+            "F1, 95 %": st.column_config.TextColumn(width=84, help="Bootstrap over the prompts judged"),
+            "Judged": st.column_config.TextColumn(width=84, help="Under ten prompts a domain cannot be judged"),
+        },
     )
     if event["selection"]["rows"]:
         domain = frame.iloc[event["selection"]["rows"][0]]["Domain"]

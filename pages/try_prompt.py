@@ -159,7 +159,7 @@ def _verdict(route: Route, alone: bool, text: str) -> None:
     verb = "Answered by" if answered else "Would be answered by"
     place = f"{verb} **{literal(backend)}**" if backend else "No backend is mapped to this domain"
     st.markdown(place + (f" · specialist {literal(route.specialist)}" if route.specialist and alone else ""))
-    cells = st.columns(4 if alone else 3, gap="small")
+    cells = st.columns([4, 4, 4, 6] if alone else 3, gap="small")  # the last holds "120 ms"
     claimed = "–" if probability is None else f"{probability:.0%}"
     calibrated = (
         "Probability that the first domain is right, calibrated on validation prompts: of prompts with this figure, about this share is."

@@ -48,9 +48,8 @@ def run(options: argparse.Namespace) -> int:
             "Nothing to route." if options.text is None else "--output goes with --file.",
             "Give a TEXT, or --file IN.jsonl --output OUT.jsonl.",
         )
-    route = workbench().route(
-        sys.stdin.read() if options.text == "-" else options.text, options.router, options.top_k, options.target, options.guard
-    )
+    text = _standard_input() if options.text == "-" else options.text
+    route = workbench().route(text, options.router, options.top_k, options.target, options.guard)
     if options.json:
         print_json(route.to_json())
         return 0
@@ -61,6 +60,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"  {domain:<22} score {score:.3f}" + ("" if probability is None else f"  probability {probability:.3f}"))
     print(f"router {route.router} {route.router_sha256[:12]}, {route.precision}, {route.timings_ms['total']:.1f} ms")
     return 0
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"Standard input is not UTF-8 (byte {error.start + 1}).", "Save or convert it as UTF-8.") from None
 
 
 def _file(options: argparse.Namespace) -> int:

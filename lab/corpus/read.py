@@ -68,13 +68,17 @@ def text_of(value: dict[str, Any]) -> str | None:
     return None
 
 
+def _no_prompt(value: dict[str, Any]) -> str:
+    held = next((key for key in TEXT_KEYS if key in value), None)
+    if held:
+        return f"no prompt: {held} holds {value[held]!r:.40}, not a text"
+    return f"no prompt: expected one of {', '.join(TEXT_KEYS)} or messages, found {', '.join(map(repr, list(value)[:6])) or 'no key'}"
+
+
 def _row(value: dict[str, Any], where: str, stem: str, split: str, part: str) -> Row | Refusal:
     text = text_of(value)
     if text is None:
-        return Refusal(
-            where,
-            f"no prompt: expected one of {', '.join(TEXT_KEYS)} or messages, found {', '.join(map(repr, list(value)[:6])) or 'no key'}",
-        )
+        return Refusal(where, _no_prompt(value))
     problem = fault(text)
     excerpt = text[:80].encode("utf-8", "backslashreplace").decode()
     if problem:

@@ -72,6 +72,17 @@ def test_confusions_show_the_worst_pair_with_its_prompts():
     assert len(prompts) == app.dataframe[0].value.iloc[0]["n"]
 
 
+def test_a_filter_on_a_domain_shows_its_worst_pair_not_the_one_chosen_before():
+    app = opened("confusions")
+    app.session_state["pair"] = ("kicad-dsl", "kicad")
+    app.run()
+    assert app.subheader[0].value == "kicad\\-dsl → kicad"
+    app.session_state["domain"] = "sql"
+    app.run()
+    assert "sql" in app.subheader[0].value
+    assert len(app.dataframe[-1].value) == app.dataframe[0].value.iloc[0]["n"]
+
+
 @pytest.mark.parametrize("router", ["v5-32", "v9-47"])
 @pytest.mark.parametrize("view", ["Matrix", "Table"])
 def test_both_views_of_confusions_open_for_32_and_47_domains(router, view):

@@ -96,8 +96,17 @@ def test_route_prints_the_answer_the_reason_and_the_domains(run):
 def test_route_reads_standard_input(run, monkeypatch):
     import io
 
-    monkeypatch.setattr(sys, "stdin", io.StringIO("  Bonjour\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"  Bonjour\n")))
     assert json.loads(run("route", "-", "--json")[1])["domains"][0]["domain"] == "chat-fr"
+
+
+def test_standard_input_in_another_encoding_is_named_as_such(run, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("café".encode("latin-1"))))
+    status, _, err = run("route", "-")
+    assert status == 1
+    assert "Standard input is not UTF-8 (byte 4)" in err
 
 
 @pytest.mark.real

@@ -187,7 +187,7 @@ REFUSED = [
     (b"null", "expected an object, found NoneType"),
     (b"\xff\xfe{}", "not UTF-8 (byte 0 of the line)"),
     (b"{}", "no prompt: expected one of prompt, text, instruction, query or messages, found no key"),
-    (b'{"prompt": 7, "domain": "d"}', "no prompt"),
+    (b'{"prompt": 7, "domain": "d"}', "no prompt: prompt holds 7, not a text"),
     (b'{"question": "q"}', "found 'question'"),
     (b'{"messages": []}', "no prompt"),
     (b'{"messages": [{"role": "assistant", "content": "a"}]}', "no prompt"),
