@@ -23,7 +23,7 @@ def make(folder: Path, prepared: Path) -> Workbench:
     """A project with every tenth or so prompt of the corpus and the shipped default router; vectors and encoder of ``prepared``."""
     project, state = folder / "project", folder / "state"
     if not project.exists():
-        shutil.copytree(PROJECT / "models", project / "models", ignore=shutil.ignore_patterns("selectors", "v5-32", "v9-47", "hybrid-47", "categories*", "out_of_fold.npz"))
+        shutil.copytree(PROJECT / "models", project / "models", ignore=shutil.ignore_patterns("selectors", "v5-32", "v9-47", "categories*", "out_of_fold.npz"))
         for file in sorted((PROJECT / "corpus").rglob("*.jsonl")):
             target = project / "corpus" / file.relative_to(PROJECT / "corpus")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -200,7 +200,7 @@ def test_no_module_shadows_the_standard_library(project):
 # the shipped artefacts
 
 
-@pytest.fixture(params=["lab-47", "v5-32", "v9-47", "hybrid-47"])
+@pytest.fixture(params=["lab-47", "v5-32", "v9-47"])
 def shipped(request, project):
     folder = project / "models" / "routers" / request.param
     read = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("meta", "metrics")}
@@ -208,7 +208,7 @@ def shipped(request, project):
 
 
 def test_every_shipped_router_is_tested(project):
-    assert {path.name for path in (project / "models" / "routers").iterdir()} == {"lab-47", "v5-32", "v9-47", "hybrid-47", "categories-14"}
+    assert {path.name for path in (project / "models" / "routers").iterdir()} == {"lab-47", "v5-32", "v9-47", "categories-14"}
 
 
 def test_metrics_are_bound_to_the_weights_the_encoder_the_corpus_and_the_split(shipped, bench):

@@ -274,12 +274,12 @@ def test_a_prompt_that_cannot_be_routed_is_refused(bench, bad):
 
 
 def test_an_unknown_router_is_refused_naming_the_shipped_ones(bench):
-    with pytest.raises(InputError, match=r"no router 'v6'.*lab-47, hybrid-47, v5-32, v9-47"):
+    with pytest.raises(InputError, match=r"no router 'v6'.*lab-47, v5-32, v9-47"):
         bench.router("v6")
 
 
 def test_the_default_router_comes_first(bench):
-    assert bench.router_names() == ["lab-47", "hybrid-47", "v5-32", "v9-47"]
+    assert bench.router_names() == ["lab-47", "v5-32", "v9-47"]
     assert bench.router() is bench.router("lab-47")
     assert bench.router(bench.home.routers / "v5-32").sha256 == bench.router("v5-32").sha256
 

