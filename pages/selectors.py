@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lab.selector.card import ranged
 from pages.shared.frame import bench, literal, query_default, serve
 from pages.shared.selector_ballot import ballot_view
 from pages.shared.selector_files import files_view
@@ -70,8 +71,25 @@ def _verdict(name: str, made: dict) -> None:
         use = made["verdict"]["use"]
         icon = {"one model": ":material/looks_one:", "categories": ":material/category:"}.get(use, ":material/fork_right:")
         st.info(f"**{literal(sentence)}**", icon=icon)
+        if advice := _advice(name, made):
+            st.caption(literal(advice))
     if made["note"]:
         st.warning(literal(made["note"]), icon=":material/warning:")
+
+
+def _advice(name: str, made: dict) -> str:
+    """What to do with the verdict."""
+    use = made["verdict"]["use"]
+    if use == "one model":
+        return ""
+    if use == "categories":
+        return "What to do: the view Categories has the model of each category, and the table as a config.yaml for the router."
+    one, files = bench().selector_set(name), bench().selector_files(bench().selector_set(name))
+    if use in files:
+        return f"What to do: the view Files and card has {files[use]} for the router."
+    best = max((row for row in made["rows"] if row["strategy"] in files), key=lambda row: row["gain"] or 0.0, default=None)
+    rest = f" Of those that have one, {best['strategy']} gains most: {ranged(best, 'gain', '+')}." if best else ""
+    return f"What to do: {use} picks here and by 'selectors pick'{'' if use in one.keys else ', once it is trained'}; it has no form in the router's files.{rest}"
 
 
 serve(render)

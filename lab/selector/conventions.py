@@ -84,6 +84,6 @@ class Conventions:
         if len(fitting) != 1:
             what = f"{', '.join(fitting)} have it" if fitting else "no known encoder has it"
             raise EncoderError(
-                f"{where} reads embeddings of {dim} numbers and does not say of which encoder; {what}.", "Name it with --embedding-model."
+                f"{where} reads embeddings of {dim} numbers and does not say of which encoder; {what}.", "Import it with 'selectors import FILE --name NAME --embedding-model ENCODER'."
             )
         return self.encoder(fitting[0])

@@ -49,13 +49,16 @@ class GuardedKnnSelector(Neighbourly):
 
     def bounds(self, rows: np.ndarray, utility: Utility | None = None, allowed: np.ndarray | None = None) -> np.ndarray:
         """(n, M) lower bounds of the gain over the best single model (of those allowed), from (n, k) training rows."""
-        utility = utility or self.utility
-        best = self.best(utility, allowed)
-        gain, overall = self._gains(utility, best)
-        mean, se = in_blocks(gain, rows, overall)
-        out = mean - self.z * se
-        out[:, best] = 0.0
+        mean, error = self.evidence(rows, utility, allowed)
+        out = mean - self.z * error
+        out[:, self.best(utility, allowed)] = 0.0
         return out
+
+    def evidence(self, rows: np.ndarray, utility: Utility | None = None, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(n, M) mean gain over the best single model (of those allowed) on (n, k) training rows, and its standard error."""
+        utility = utility or self.utility
+        gain, overall = self._gains(utility, self.best(utility, allowed))
+        return in_blocks(gain, rows, overall)
 
     def _gains(self, utility: Utility, best: int) -> tuple[np.ndarray, np.ndarray]:
         """(N, M) u_m − u_best of each training query, NaN for gaps, and their overall variance (M,). Kept for what was asked last."""

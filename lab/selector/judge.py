@@ -154,17 +154,19 @@ def unanswered(cells: Cells) -> int:
 def slices(
     cells: Cells, categories: Sequence[str | None], models: Sequence[str], strategies: Sequence[Strategy], single: np.ndarray, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """Per category: n, quality of each strategy, and the gain of selectors over the best single model with its interval."""
+    """Per category: n, the model that the domain oracle takes there (most often, over folds), quality of each strategy, and its gain over the
+    best single model with an interval."""
     base = expected(np.eye(len(models))[single], cells.quality)
     names = np.asarray([one or "" for one in categories])
     shown = [one for one in strategies if one.kind in ("oracle", "domain", "selector")]
     values = np.stack([expected(one.share, cells.quality) for one in shown] + [base], axis=1)
+    domain = next(one.share for one in strategies if one.kind == "domain")
     out = []
     for name in sorted(set(names)):
         at = names == name
         low, high = intervals(values[at] - base[at][:, None], seed)
         out.append({
-            "category": name or None, "n": int(at.sum()), "best_single": _mean(values[at, -1]),
+            "category": name or None, "n": int(at.sum()), "model": models[int(domain[at].sum(0).argmax())], "best_single": _mean(values[at, -1]),
             "strategies": [
                 {"strategy": one.name, "quality": _mean(values[at, place]), "gain": _mean(values[at, place] - base[at]),
                  "gain_low": _known(low[place]), "gain_high": _known(high[place])}

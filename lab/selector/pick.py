@@ -111,7 +111,8 @@ def predicted(one: SelectorSet, key: str, x: np.ndarray) -> dict[str, dict[str, 
 
 
 def ballot(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[str] = (), neighbours: int = 10) -> Ballot:
-    """The pick with its neighbours (no texts are kept: category, similarity, outcomes) and, per category and per quality weight, other picks."""
+    """The pick with its neighbours (no texts are kept: category, similarity, outcomes) and other picks: by category, by quality weight, with less
+    evidence, without the model picked."""
     key = key or one.default
     made = pick(one, key, x, candidates)
     made = Pick(**(made.__dict__ | {"predicted": predicted(one, key, x)}))
@@ -125,7 +126,8 @@ def ballot(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[str] 
                 "cosine": float(one.x[row, : one.dim] @ x[0, : one.dim]), "category": one.one_hot[places[row]],
                 "quality": {model: _known(one.cells.quality[row, place]) for place, model in enumerate(one.models)},
             })  # fmt: skip
-    return Ballot(made, near, [*_by_category(one, key, x, candidates, made.model), *_by_weight(one, key, x, candidates, made.model)])
+    flips = [found for by in (_by_category, _by_weight, _by_evidence, _without) for found in by(one, key, x, candidates, made.model)]
+    return Ballot(made, near, flips)
 
 
 def _by_category(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[str], model: str) -> list[dict[str, Any]]:
@@ -150,6 +152,26 @@ def _by_weight(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[s
             out.append({"what": "quality_weight", "to": float(weight), "model": found})
         last = found
     return out
+
+
+def _by_evidence(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[str], model: str) -> list[dict[str, Any]]:
+    """How many standard errors would have to be enough for a guarded selector to leave the best single model, or too few to have left it."""
+    selector = one.selector(key)
+    allowed = np.asarray([not candidates or name in candidates for name in one.models])
+    if not isinstance(selector, GuardedKnnSelector) or not allowed.any():
+        return []
+    mean, error = selector.evidence(selector.neighbours(x), allowed=allowed)
+    ratio = np.where(allowed & (mean[0] > 0), mean[0] / np.maximum(error[0], 1e-12), 0.0)
+    single, top = one.models[selector.best(allowed=allowed)], int(ratio.argmax())
+    if ratio[top] <= 0:
+        return []
+    left = model != single
+    return [{"what": "more_evidence" if left else "less_evidence", "to": round(float(ratio[top]), 2), "model": single if left else one.models[top]}]
+
+
+def _without(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence[str], model: str) -> list[dict[str, Any]]:
+    rest = [name for name in (candidates or one.models) if name != model and name in one.models]
+    return [{"what": "without", "to": model, "model": pick(one, key, x, rest).model}] if rest else []
 
 
 def _known(value: float) -> float | None:

@@ -38,7 +38,7 @@ class SelectorsPage(People, Selecting):
     def judge_selectors(self, name: str, data: Path, options: Options | None = None, progress: Progress = lambda stage, done, of: None) -> dict[str, Any]:
         """A set as it is stored, on those queries of its data that it was not trained on, beside the forms of the router's own training.
 
-        ``options.forms`` with "compatible" fits these on the set's training queries. InputError if ``data`` is not the set's.
+        ``options.forms`` with "compatible" fits these on the training queries as the set keeps them. InputError if ``data`` is not the set's.
         """
         from lab.selector.choose import COMPATIBLE, Chosen, train
         from lab.selector.contract import LabSelector
@@ -59,8 +59,7 @@ class SelectorsPage(People, Selecting):
             if isinstance(selector := one.selector(key), LabSelector)
         ]
         if "compatible" in options.forms:
-            cells, many = table.cells[rows], len(one.one_hot)
-            chosen += [train(kind, "compatible", x[rows], cells, one.utility, many, options.seed) for kind in COMPATIBLE]
+            chosen += [train(kind, "compatible", one.x, one.cells, one.utility, len(one.one_hot), options.seed) for kind in COMPATIBLE]
         part = Part(rows, other, chosen, best_single(table, rows, one.utility), best_by_category(table, rows, one.utility))
         made = report(judge_parts(table, x, [part], one.utility), one.default) | _more(table, x, rows, other, chosen, one.utility)
         bound = {"data_sha256": table.sha256, "encoder_id": found["encoder"]["id"], "selectors": one.sha256, "seed": options.seed}
@@ -93,6 +92,16 @@ class SelectorsPage(People, Selecting):
                 note = f"{REPORT} beside the set belongs to other files and is not shown."
         empty: dict[str, Any] = {"n": 0, "rows": [], "verdict": {}, "waterfall": [], "categories": [], "by_weight": [], "unanswered": 0, "best_single": []}
         return empty | held | {"bound_to": bound, "note": note}
+
+    def category_decisions(self, name: str) -> str:
+        """The judged table of one model per category as a configuration of the router (YAML). InputError where it says nothing."""
+        from lab.selector.decisions.by_category import decisions_by_category
+
+        made = self.judgement(name)
+        table = {one["category"]: one["model"] for one in made["categories"] if one["category"] and "model" in one}
+        if not made["best_single"]:
+            raise InputError(f"Nobody has judged {name} by category.", "Judge it with 'selectors judge'.")
+        return decisions_by_category(table, made["best_single"][0], self.conventions)
 
     # one query
 

@@ -14,7 +14,7 @@ EXAMPLE = """\
 model_selection:
   ml:
     enabled: true
-default_model: small
+default_model: Meta-Llama-3_1-8B-Instruct
 decisions:
   - name: math
     description: Mathematics and quantitative reasoning
@@ -24,7 +24,7 @@ decisions:
       conditions:
         - {type: domain, name: math}
     algorithm: {type: knn}
-    modelRefs: [{model: small}, {model: large}]
+    modelRefs: [{model: Meta-Llama-3_1-8B-Instruct}, {model: mathstral-7B}]
   - name: anything-else
     description: All other queries
     priority: 10
@@ -33,7 +33,7 @@ decisions:
       conditions:
         - {type: domain, name: math}
     algorithm: {type: static}
-    modelRefs: [{model: small}]
+    modelRefs: [{model: Phi-3-mini-4k-instruct}]
 """
 
 
@@ -53,7 +53,11 @@ def decisions_view() -> None:
     with left:
         text = st.text_area("config.yaml", key="decisions", height=520)
         state.decisions_kept = text
-        st.download_button("Download config.yaml", text, "config.yaml", "application/yaml", icon=":material/download:")
+        # A click on a download button takes the file of the last run and leaves the field at once: what was just typed would not be in it.
+        # Opening the popover leaves the field first.
+        with st.popover("Download", icon=":material/download:"):
+            st.caption(f"As it stands: {len(text.splitlines()):,} lines, comments and unknown keys included.")
+            st.download_button("config.yaml", text, "config.yaml", "application/yaml", icon=":material/download:", on_click="ignore")
     with right:
         query = st.text_input("Test query", "What is the integral of x squared?", key="decisions_query", max_chars=20_000)
         if not query.strip():
@@ -69,13 +73,12 @@ def decisions_view() -> None:
 
 def _decision(found: dict[str, Any]) -> None:
     category = found["category"]
-    cells = st.columns(3)
-    cells[0].metric("Decision", literal(found["decision"] or "none"))
-    cells[1].metric("Model", literal(found["model"] or "none"))
-    cells[2].metric("Category", literal(category["name"]), help="Found by the category router." if category["source"] != "given" else None)
-    if category["probability"] is not None:
-        cells[2].caption(f"probability {category['probability']:.0%}")
+    sure = "" if category["probability"] is None else f", probability {category['probability']:.0%}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(literal(found["model"] or "No model"), anchor=False, width="content")
+        st.badge(literal(found["decision"] or "no decision"), icon=":material/account_tree:", color="blue" if found["decision"] else "gray")
     st.markdown(literal(found["reason"]) + ".")
+    st.caption(literal(f"Category {category['name']} (by {category['source']}{sure}). {found['rule_reason']}."))
     for warning in found["warnings"]:
         st.warning(literal(str(warning)), icon=":material/warning:")
     rows = [

@@ -32,7 +32,7 @@ def _shown(text: str, name: str) -> None:
         quality = {key: by_key[key].predicted.get(model, {}).get("quality") for key in own}
         rows.append({"Model": model, "Picked by": ", ".join(key for key in by_key if by_key[key].model == model) or "–"} | quality | {key: value for key, value in said.items() if key != "Quality"})
     columns = {key: st.column_config.NumberColumn(format="%.2f", width=max(58, 26 + 7 * len(key)), help=f"quality that {literal(key)} expects of the model") for key in own} | EXPECTED
-    columns |= {"Model": st.column_config.TextColumn(width=160), "Picked by": st.column_config.TextColumn(width=150)}
+    columns |= {"Model": st.column_config.TextColumn(width=160), "Picked by": st.column_config.TextColumn(width=210)}
     st.dataframe(pd.DataFrame(rows).dropna(axis=1, how="all"), hide_index=True, key="picks-table", column_config=columns)
     sure = "" if category.probability is None else f" {category.probability:.0%}"
     st.caption(

@@ -62,7 +62,7 @@ def _models(made: Pick) -> None:
         for model in made.predicted | dict.fromkeys(made.candidates)
     ]
     frame = pd.DataFrame(rows).sort_values("Score", ascending=False, kind="stable", na_position="last")
-    columns = {"Model": st.column_config.TextColumn(width=156), "Picked": st.column_config.TextColumn(width=52), "Score": st.column_config.NumberColumn(format="%.4f", width=62, help=made.unit)} | EXPECTED
+    columns = {"Model": st.column_config.TextColumn(width=186), "Picked": st.column_config.TextColumn(width=52), "Score": st.column_config.NumberColumn(format="%.4f", width=62, help=made.unit)} | EXPECTED
     st.dataframe(frame.dropna(axis=1, how="all"), hide_index=True, key="ballot-models", column_config=columns)
     said = "Quality, latency and cost as far as the outcomes have them, predicted." if made.predicted else "No training outcomes come with a model file, so nothing is predicted."
     st.caption(literal(f"Score: {made.unit or 'none'}. {said}"))
@@ -90,7 +90,8 @@ def _neighbours(ballot: Ballot, models: list[str]) -> None:
     frame = pd.DataFrame(
         [{"Similarity": one["cosine"], "Category": one["category"]} | {model: one["quality"][model] for model in models} for one in ballot.neighbours]
     )
-    columns: dict[str, Any] = {model: st.column_config.NumberColumn(format="%.2f", help=literal(model)) for model in models}
+    wide = max(76, 600 // len(models))  # all of up to seven models fit beside each other on a laptop
+    columns: dict[str, Any] = {model: st.column_config.NumberColumn(format="%.2f", width=wide, help=literal(model)) for model in models}
     columns["Category"] = st.column_config.TextColumn(width=126)
     columns["Similarity"] = st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1, width=80)
     st.dataframe(frame, hide_index=True, key="ballot-neighbours", column_config=columns)
@@ -100,14 +101,15 @@ def _neighbours(ballot: Ballot, models: list[str]) -> None:
 def _picks(picks: list[Pick]) -> None:
     st.markdown("**Every selector's pick**")
     frame = pd.DataFrame([{"Selector": one.selector.rsplit("/", 1)[-1], "Picks": one.model} for one in picks])
-    st.dataframe(frame, hide_index=True, key="ballot-picks", column_config={"Selector": st.column_config.TextColumn(width=134)})
+    st.dataframe(frame, hide_index=True, key="ballot-picks", column_config={"Selector": st.column_config.TextColumn(width=96), "Picks": st.column_config.TextColumn(width=196)})
 
 
 def _flips(ballot: Ballot, model: str) -> None:
     st.markdown("**What would change the pick**")
-    if not ballot.flips:
-        st.caption(literal(f"No category and no weight: {model} in every case."))
+    words = {"category": "the category were {}", "quality_weight": "the weight of quality were {}", "less_evidence": "{} standard errors were enough", "more_evidence": "more than {} standard errors were asked for", "without": "{} were no candidate"}
+    frame = pd.DataFrame([{"If": words[one["what"]].format(one["to"]), "Then": one["model"]} for one in ballot.flips])
+    if all(one["what"] == "without" for one in ballot.flips):
+        st.caption(literal(f"No other category and no other weight: {model} in every case."))
+    if frame.empty:
         return
-    words = {"category": "the category were", "quality_weight": "the weight of quality were"}
-    frame = pd.DataFrame([{"If": f"{words[one['what']]} {one['to']}", "Then": one["model"]} for one in ballot.flips])
-    st.dataframe(frame, hide_index=True, key="ballot-flips")
+    st.dataframe(frame, hide_index=True, key="ballot-flips", column_config={"Then": st.column_config.TextColumn(width=186)})

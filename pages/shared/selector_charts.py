@@ -62,13 +62,13 @@ def _points(figure: go.Figure, points: list[dict[str, Any]], key: str, scale: fl
 
 
 def waterfall_figure(steps: list[dict[str, Any]]) -> go.Figure:
-    """Each step from the one before it; ▲ and ▼ say the direction as well as the colour."""
+    """Random's expectation as a point, then each step from the one before it; ▲ and ▼ say the direction as well as the colour."""
     steps = [one for one in steps if one["quality"] is not None]
     figure = go.Figure()
     for place, one in enumerate(steps):
         change = one["change"] or 0.0
-        base, length = (0.0, one["quality"]) if place == 0 else (one["quality"] - change, change)
-        colour = GREY if place == 0 else BLUE if change >= 0 else ORANGE
+        base, length = one["quality"] - change, change
+        colour = BLUE if change >= 0 else ORANGE
         mark = "" if place == 0 else f"{'▲' if change >= 0 else '▼'} {change:+.3f}"
         low, high = one["quality_low"], one["quality_high"]
         error = {"type": "data", "symmetric": False, "array": [high - one["quality"]], "arrayminus": [one["quality"] - low], "color": GREY} if low is not None else None
@@ -81,9 +81,11 @@ def waterfall_figure(steps: list[dict[str, Any]]) -> go.Figure:
         )
         label = f"<b>{one['quality']:.3f}</b>" + (f"  {mark}" if mark else "")
         figure.add_annotation(y=plot_text(one["step"], 26), x=max(one["quality"], high or 0), text=label, showarrow=False, xanchor="left", xshift=8)
-    highest = max((one["quality_high"] or one["quality"]) for one in steps)
+    ends = [end for one in steps for end in (one["quality"], one["quality_low"], one["quality_high"]) if end is not None]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    room = max(high - low, 0.05)
     figure.update_layout(height=90 + 44 * len(steps), margin={"l": 10, "r": 10, "t": 10, "b": 40}, bargap=0.35)
-    figure.update_xaxes(range=[0, 1.75 * highest or 1.0], title="quality, with its 95 % interval")
+    figure.update_xaxes(range=[low - 0.08 * room, high + 0.6 * room], title="quality, 95 % interval; not from 0")
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
     return figure
 
@@ -123,6 +125,6 @@ def gain_figure(lines: list[dict[str, Any]]) -> go.Figure:
     )  # fmt: skip
     figure.add_vline(x=0, line={"dash": "dash", "color": GREY})
     figure.update_layout(height=100 + 32 * len(lines), margin={"l": 10, "r": 10, "t": 10, "b": 40})
-    figure.update_xaxes(title="gain over the best single model, with its 95 % interval")
+    figure.update_xaxes(title="gain over the best single model", tickformat="+.2f")
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
     return figure

@@ -28,6 +28,9 @@ def _export(name: str) -> None:
     one = bench().selector_set(name)
     files = bench().selector_files(one)
     st.caption("The same picks in the router's own file formats. A file is made when its button is pressed.")
+    if "knn" in files:
+        rows = len(one.x) * len(one.models)
+        st.caption(f"knn holds a row per query and model, {rows:,} here: about {rows * one.x.shape[1] * 11.3 / 1e6:,.0f} MB.")
     for key, file in files.items():
         st.download_button(
             f"{literal(key)}: {file}", lambda key=key: bench().selector_file(f"{name}/{key}"), file, "application/json", key=f"export-{key}", icon=":material/download:", on_click="ignore"

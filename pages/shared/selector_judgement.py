@@ -9,7 +9,7 @@ import streamlit as st
 
 from lab.selector.by_weight import points
 from lab.selector.card import ranged
-from lab.selector.judge import Row
+from lab.selector.judge import FEWEST, Row
 from lab.selector.verdict import waterfall
 from pages.shared.frame import bench, literal
 from pages.shared.many import to_csv
@@ -21,7 +21,7 @@ PERCENT = st.column_config.NumberColumn(format="percent")
 
 def judgement_view(name: str, made: dict[str, Any]) -> None:
     _weighed(name, made)
-    _published()
+    _published(made)
 
 
 @st.fragment
@@ -93,8 +93,8 @@ def _for_screen(rows: list[dict[str, Any]], frame: pd.DataFrame) -> pd.DataFrame
 def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     found = {
-        "Strategy": text(width=160), "Quality": text(width=132, help="Mean over the queries, with its 95 % interval."), "Gain": text(width=152, help="Quality over the best single model, paired by query."),
-        "Reads": text(width=76, help="What the gain's interval says: better or worse than the best single model, or not shown to differ."), "Latency, s": number(format="%.2f", width=72),
+        "Strategy": text(width=220), "Quality": text(width=132, help="Mean over the queries, with its 95 % interval."), "Gain": text(width=152, help="Quality over the best single model, paired by query."),
+        "Reads": text(width=104, help="What the gain's interval says: better or worse than the best single model, or no difference shown."), "Latency, s": number(format="%.2f", width=72),
         "$ / 1,000": number(format="%.3f", width=66, help="Mean cost of 1,000 queries."), "Best": number(format="percent", width=56, help="How often the pick is (one of) the best."),
         "Regret": number(format="%.3f", width=58), "n": number(width=46), "Utility": number(format="%.3f", width=62, help="Quality, latency and cost mixed at the weight: what a selector maximises."),
     }  # fmt: skip
@@ -109,7 +109,7 @@ def reading(row: dict[str, Any], best: list[str]) -> str:
         return "ceiling"
     if row["gain_low"] is None:
         return "unknown"
-    return "▲ better" if row["gain_low"] > 0 else "▼ worse" if row["gain_high"] < 0 else "not shown"
+    return "▲ better" if row["gain_low"] > 0 else "▼ worse" if row["gain_high"] < 0 else "no difference"
 
 
 def between(row: dict[str, Any], key: str, sign: str) -> str:
@@ -122,6 +122,7 @@ def _caption(made: dict[str, Any]) -> None:
         f"n {made['n']:,} queries that no selector was trained on. Gain: over the best single model, which the training queries chose, paired by query. Intervals: bootstrap "
         f"over queries, 95 %, not corrected for their number (the verdict is). Best: how often the pick is (one of) the best, over queries that some model answered; "
         f"{made['unanswered']:,} nobody answered. Regret: the oracle's quality minus this one's. Random: its expectation."
+        + (f" Fewer than {FEWEST} queries give no interval." if made["n"] < FEWEST else "")
     )
     st.caption(bound(made))
 
@@ -174,7 +175,8 @@ def _headroom(name: str, made: dict[str, Any], rows: list[dict[str, Any]]) -> No
     steps = waterfall([Row(**row) for row in rows], shown)
     told = ", ".join(f"{one['step']} {one['quality']:.3f}" for one in steps if one["quality"] is not None)
     st.plotly_chart(waterfall_figure(steps), width="stretch", key="waterfall", config={"displayModeBar": False}, alt=f"Quality: {told}")
-    st.caption(literal(f"{told}. Between the selector and the oracle lies what no selector here has found."))
+    gaps = " Outcomes are missing: each step is the best single model's quality plus the gain over it, paired by query." if any(row["missing"] for row in rows) else ""
+    st.caption(literal(f"{told}. Between the selector and the oracle lies what no selector here has found.{gaps}"))
 
 
 def _shares(rows: list[dict[str, Any]]) -> None:
@@ -186,17 +188,18 @@ def _shares(rows: list[dict[str, Any]]) -> None:
         st.dataframe(frame, hide_index=True, key="share-table", column_config={name: PERCENT for name in frame.columns if name != "Strategy"})
 
 
-def _published() -> None:
+def _published(made: dict[str, Any]) -> None:
+    """Theirs and ours side by side, each against its own random and its own best single model: other queries, other models."""
     published = bench().conventions.published
-    with st.expander("The semantic router's own table, as published", icon=":material/menu_book:"):
-        st.caption(literal(f"{published['title']}. Other queries and other models than above: compare the conclusions, not the figures."))
-        left, right = st.columns([3, 2], gap="large")
-        frame = pd.DataFrame(
-            {"Strategy (published)": row["strategy"], "Quality": row["quality"], "Latency, s": row["latency_s"], "Best model": row["best_model_share"]}
-            for row in published["rows"]
-        )
-        left.dataframe(frame, hide_index=True, key="published", column_config={"Quality": THREE, "Best model": PERCENT})
-        with right:
-            st.markdown("**Known faults of it**")
-            for fault in published["faults"]:
-                st.markdown(f"- {literal(fault)}")
+    st.markdown("**Beside the semantic router's own table**")
+    st.caption(literal(f"{published['title']}. Other queries and other models than here: compare the conclusions, not the figures."))
+    left, right = st.columns(2, gap="large")
+    theirs = pd.DataFrame(
+        {"Published": row["strategy"], "Quality": row["quality"], "Latency, s": row["latency_s"], "Best": row["best_model_share"]} for row in published["rows"]
+    )
+    columns = {"Published": st.column_config.TextColumn(width=170), "Quality": THREE, "Latency, s": st.column_config.NumberColumn(format="%.2f"), "Best": PERCENT}
+    left.dataframe(theirs, hide_index=True, key="published", column_config=columns, height=38 + 35 * len(theirs))
+    ours = [row for row in made["rows"] if row["kind"] != "single" or row["strategy"] in [f"Always {one}" for one in made["best_single"]]]
+    frame = pd.DataFrame({"Measured here": row["strategy"], "Quality": ranged(row, "quality", ""), "Best": round(row["best_model_share"], 3) if row["best_model_share"] is not None else None} for row in ours)
+    right.dataframe(frame, hide_index=True, key="measured", column_config={"Measured here": st.column_config.TextColumn(width=190), "Best": PERCENT}, height=38 + 35 * len(frame))
+    st.markdown("Known faults of the published table:\n" + "\n".join(f"- {literal(fault)}" for fault in published["faults"]))

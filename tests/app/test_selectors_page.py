@@ -40,7 +40,7 @@ def write_weighed(folder: Path) -> None:
     def rows(quality):
         return [{"strategy": name, "kind": kind, "quality": quality} | row for name, kind in kinds.items()]
 
-    slices = [{"category": "law", "n": 12, "best_single": 0.5, "strategies": [{"strategy": name, "quality": 0.5, "gain": 0.1, "gain_low": -0.1, "gain_high": 0.2} for name in ("Oracle", "Domain oracle", "knn")]}]
+    slices = [{"category": "law", "model": "**bold**", "n": 12, "best_single": 0.5, "strategies": [{"strategy": name, "quality": 0.5, "gain": 0.1, "gain_low": -0.1, "gain_high": 0.2} for name in ("Oracle", "Domain oracle", "knn")]}]
     held = {
         "n": 50, "unanswered": 3, "best_single": ["b"], "rows": rows(0.5), "verdict": {"use": "one model", "sentence": "Use one model: **bold**."}, "waterfall": [], "categories": slices,
         "by_weight": [{"quality_weight": 0.0, "best_single": "b", "rows": rows(0.25)}, {"quality_weight": 0.9, "best_single": "**bold**", "rows": rows(0.5)}],
@@ -74,10 +74,12 @@ def test_the_verdict_comes_first_and_the_table_is_the_judgement(name):
     assert made["bound_to"]["data_sha256"][:12] in shown(app) and "Quality alone counts" in shown(app)
 
 
-def test_the_published_table_is_marked_and_its_faults_are_beside_it():
+def test_the_published_table_stands_beside_ours_marked_and_with_its_faults():
     app = opened()
-    published = next(one.value for one in app.dataframe if "Strategy (published)" in one.value)
-    assert len(published) == 9 and "one draw" in shown(app)
+    published = next(one.value for one in app.dataframe if "Published" in one.value)
+    measured = next(one.value for one in app.dataframe if "Measured here" in one.value)
+    assert len(published) == 9 and {"Oracle", "guarded-knn", "knn (compatible)", "Random"} <= set(measured["Measured here"])
+    assert "one draw" in shown(app) and "compare the conclusions" in shown(app)
 
 
 def test_the_slider_takes_the_table_of_its_weight(weighed):
@@ -100,7 +102,11 @@ def test_names_of_models_are_shown_as_they_are_written(weighed):
 
 def test_categories_show_the_chosen_strategy_and_name_those_too_small(weighed):
     app = opened(set="own", view="Categories")
-    assert list(app.dataframe[0].value["Gain"]) == [0.1] and "too few to judge: law" in shown(app).replace("\\", "")
+    table = app.dataframe[0].value
+    assert list(table["Gain"]) == ["+0.100 [-0.100, +0.200]"] and list(table["Its best model"]) == ["**bold**"]
+    assert "too few to judge: law" in shown(app).replace("\\", "")
+    assert "One model per category (config.yaml)" in [one.proto.label for one in app.get("download_button")]
+    assert "default_model: b" in bench().category_decisions("own")
 
 
 def test_a_ballot_names_pick_scores_neighbours_and_what_would_change_it():

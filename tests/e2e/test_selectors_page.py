@@ -82,3 +82,44 @@ def test_the_picks_come_when_asked_for(visit, address):
     page = visit(base=address).open("/?picks=true&pool=mmlu-pro-large")
     expect(page.get_by_text(re.compile("the default, picks"))).to_be_visible()
     expect(page.get_by_role("link", name="The whole ballot")).to_be_visible()
+
+
+NESTED = """\
+# kept: a comment
+routing:
+  my_own_key: {kept: true}
+  decisions:
+    - name: sums
+      priority: 10
+      rules: {type: domain, name: math}
+      algorithm: {type: svm}
+      modelRefs: [{model: mathstral-7B}, {model: gemma-7b}]
+"""
+
+
+def test_decisions_are_edited_tried_and_downloaded_as_typed(visit, address, tmp_path):
+    one = visit(base=address)
+    page = one.open("/benchmark?view=Decisions")
+    box = page.get_by_role("textbox", name="config.yaml")
+    box.fill(NESTED.replace("name: math}", "name: maths}"))
+    box.press("Control+Enter")
+    expect(page.get_by_text(re.compile("line 7: there is no domain 'maths'. Did you mean 'math'"))).to_be_visible()
+    box.fill(NESTED)  # no Enter: opening the popover has to take what was typed
+    page.get_by_role("button", name="Download", exact=False).first.click()
+    expect(page.get_by_text("As it stands: 9 lines")).to_be_visible()
+    one.settled()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="config.yaml", exact=False).last.click()
+    waiting.value.save_as(tmp_path / "config.yaml")
+    assert (tmp_path / "config.yaml").read_text() == NESTED
+    expect(page.get_by_role("heading", name=re.compile("mathstral|gemma"))).to_be_visible()
+
+
+def test_the_table_of_one_model_per_category_is_a_configuration_the_editor_reads(visit, address, tmp_path):
+    page = visit(base=address).open("/selectors?set=mmlu-pro-small&view=Categories")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="One model per category (config.yaml)").click()
+    waiting.value.save_as(tmp_path / "config.yaml")
+    page.goto(address + "/benchmark?view=Decisions")
+    page.locator("input[type=file]").set_input_files(tmp_path / "config.yaml")
+    expect(page.get_by_text(re.compile("comes first by priority"))).to_be_visible()

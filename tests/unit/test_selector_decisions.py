@@ -5,6 +5,7 @@ import yaml
 
 from lab.errors import InputError
 from lab.selector.conventions import Conventions
+from lab.selector.decisions.by_category import decisions_by_category
 from lab.selector.decisions.config import Rule, parse_config, read_config
 from lab.selector.decisions.engine import choose, judge_rule
 
@@ -61,7 +62,7 @@ def test_a_flat_configuration_is_read_and_evaluated(conventions):
     }  # fmt: skip
 
 
-def test_the_later_layout_says_the_same_and_is_written_back_as_it_was(conventions):
+def test_the_later_layout_says_the_same(conventions):
     flat = yaml.safe_load(FLAT)
     nested = {
         "version": "v0.3", "routing": {"decisions": flat["decisions"], "signals": {"domains": [{"name": "math"}]}}, "extra": [1],
@@ -70,8 +71,18 @@ def test_the_later_layout_says_the_same_and_is_written_back_as_it_was(convention
     made = config(yaml.safe_dump(nested), conventions)
     assert (made.layout, made.default_model, made.models_path) == ("nested", "small", "ml")
     assert choose(made, "math", 0.8).decision.name == "math_decision"
-    assert yaml.safe_load(made.to_yaml()) == nested
-    assert yaml.safe_load(config(FLAT, conventions).to_yaml()) == flat
+
+
+def test_a_table_of_one_model_per_category_is_a_configuration_that_decides_so(conventions):
+    table = {"math": "small", "law": "large", "engineering": "large", "physics": "other: *x*", "no such": "large"}
+    text = decisions_by_category(table, "small", conventions)
+    made = parse_config(text, "c.yaml", conventions)
+    assert made.default_model == "small" and not made.warnings and "no such" not in text
+    for category in ("math", "law", "engineering", "physics", "history"):
+        decision = choose(made, category, 0.7).decision
+        assert (decision.models[0] if decision else made.default_model) == table.get(category, "small")
+    with pytest.raises(InputError, match="Every category goes to small"):
+        decisions_by_category({"math": "small"}, "small", conventions)
 
 
 def leaf(name):

@@ -201,4 +201,5 @@ def test_slices_have_every_category_with_its_n():
     found = report(result, GUARDED)["categories"]
     assert [one["category"] for one in found] == ["kind 0", "kind 1", "kind 2"]
     assert sum(one["n"] for one in found) == len(result.table)
+    assert [one["model"] for one in found] == ["a", "b", "c"], "the model of each kind, by the training queries"
     assert Strategy.of_picks("x", "selector", np.asarray([1]), 3).share.tolist() == [[0, 1, 0]]

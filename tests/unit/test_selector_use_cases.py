@@ -120,6 +120,25 @@ def test_a_ballot_shows_neighbours_without_texts_and_what_would_change_the_pick(
     assert len(shown.neighbours) == 10 and {one["category"] for one in shown.neighbours} == {"math"}
     assert set(shown.neighbours[0]) == {"cosine", "category", "quality"}
     assert all(one["model"] != shown.pick.model for one in shown.flips)
+    without = [one for one in shown.flips if one["what"] == "without"]
+    assert [one["to"] for one in without] == [shown.pick.model]
+    assert "without" not in {one["what"] for one in fake.ballot("integral prime sum", f"{folder}/knn", "math", [shown.pick.model]).flips}
+
+
+def test_a_guarded_ballot_says_how_much_evidence_would_change_the_pick(fake, data, tmp_path):
+    import copy
+
+    folder, _ = trained(fake, data, tmp_path, algorithms=("guarded-knn",), quality_weight=1.0)
+    one_set, told = fake.selector_set(folder), 0
+    for text, category in (("integral prime sum", "math"), ("court appeal contract", "law")):
+        shown = fake.ballot(text, folder, category)
+        for one in (one for one in shown.flips if one["what"].endswith("evidence")):
+            other = copy.copy(one_set.selector())
+            other.z = one["to"] * (1.02 if one["what"] == "more_evidence" else 0.98)
+            x = fake._query(one_set, text, fake.category(text, category))
+            assert one_set.models[int(other.predict(x)[0])] == one["model"] != shown.pick.model
+            told += 1
+    assert told
 
 
 def test_export_and_import_keep_the_pick(fake, data, tmp_path, capsys):

@@ -1,12 +1,11 @@
-"""A configuration's decisions and selectors in either layout, checked with line numbers (spec selectors.md §8). Unknown keys are kept."""
+"""A configuration's decisions and selectors in either layout, checked with line numbers (spec selectors.md §8). Only read: whoever edits a
+configuration edits its text, so unknown keys and comments stay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from lab.errors import InputError
 from lab.selector.conventions import Conventions, plain
@@ -44,11 +43,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Config:
-    """``raw`` is the whole document as read, for writing it back; ``layout`` "flat" or "nested". ``base``: where relative paths start."""
+    """``layout`` "flat" or "nested". ``base``: where relative paths start."""
 
     name: str
     layout: str
-    raw: dict[str, Any]
     decisions: tuple[Decision, ...]
     strategy: str
     default_model: str
@@ -57,10 +55,6 @@ class Config:
     enabled: bool
     warnings: list[str] = field(default_factory=list)
     base: Path | None = None
-
-    def to_yaml(self) -> str:
-        """The document in the layout it was read in, unknown keys included (comments are not)."""
-        return yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True)
 
 
 def read_config(path: Path, conventions: Conventions) -> Config:
@@ -120,7 +114,7 @@ class _Reader:
             )
         default = raw.get("default_model") or above.get("default_model") or self._providers_default(raw)
         return Config(
-            self.lines.name, "nested" if nested else "flat", raw, tuple(decisions), strategy, str(default or ""), str(ml.get("models_path") or ""),
+            self.lines.name, "nested" if nested else "flat", tuple(decisions), strategy, str(default or ""), str(ml.get("models_path") or ""),
             pretrained, bool(ml.get("enabled", True)), self.warnings, self.base,
         )  # fmt: skip
 
