@@ -7,7 +7,7 @@ export ROUTER_LAB_HOME ?= $(CURDIR)/.router-lab
 .PHONY: run test setup setup-test bench clean
 
 run: .venv/.ready $(ROUTER_LAB_HOME)/.prepared
-	$(BIN)/streamlit run app.py --server.port $(PORT)
+	$(BIN)/streamlit run server.py --server.port $(PORT)
 
 test: .venv/.ready-test $(ROUTER_LAB_HOME)/.prepared
 	$(BIN)/ruff check .

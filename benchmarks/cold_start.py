@@ -24,7 +24,7 @@ def run() -> Iterator[Figure]:
     cold = statistics.median(times[1:])
     yield Figure("python -m lab route …, whole process", f"{cold:.2f} s", "target ≤ 2 s", cold <= 2)
     served = statistics.median(_app_start() for _ in range(3))
-    yield Figure("streamlit run app.py → server answers", f"{served:.2f} s", "target ≤ 5 s", served <= 5)
+    yield Figure("streamlit run server.py → server answers", f"{served:.2f} s", "target ≤ 5 s", served <= 5)
 
 
 def _app_start() -> float:
@@ -32,7 +32,7 @@ def _app_start() -> float:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     start = time.perf_counter()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:

@@ -74,7 +74,7 @@ def render() -> None:
         table,
         hide_index=True,
         height=520,
-        row_height=68,  # over 64 px a table wraps its texts
+        row_height=86,  # over 64 px a table wraps its texts
         column_config={"What belongs here": middle, "Where the border runs": middle},
         key="domains",
     )

@@ -62,7 +62,7 @@ def running(**settings: str):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(command, cwd=PROJECT, env=own_home(Path(home)) | settings, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -99,3 +99,15 @@ def test_guide_is_one_click_away(visit):
     page = tab.open()
     page.get_by_role("link", name="Guide").click()
     expect(page.get_by_role("heading", name="The 47 domains")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/confusions", "/map"])
+def test_a_first_visit_loads_at_most_6_mb(visit, path):
+    one = visit()
+    frames: list[int] = []
+    one.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(len(data))))
+    page = one.open(path)
+    page.wait_for_selector("[data-testid=stDataFrame], [data-testid=stECharts], canvas")
+    files = page.evaluate("performance.getEntriesByType('resource').reduce((sum, one) => sum + one.transferSize, 0)")
+    assert files > 100_000
+    assert files + sum(frames) <= 6_000_000

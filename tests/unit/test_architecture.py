@@ -60,7 +60,7 @@ def test_nothing_loads_or_writes_pickles(project):
     }
     files = [
         path
-        for name in ("lab", "pages", "benchmarks", "app.py")
+        for name in ("lab", "pages", "benchmarks", "app.py", "server.py")
         for path in ([project / name] if name.endswith(".py") else sorted((project / name).rglob("*.py")))
         if path.is_file()
     ]
