@@ -70,10 +70,11 @@ class Asker:
         """One try. ``mode``: "plain", "stream" or "stream with usage". Raises CallFailed, or a LabError if the address is refused."""
         pinned = self._pins.get(endpoint.url) or await pin(endpoint.url, self._rules, self._lookup)
         self._pins[endpoint.url] = pinned
+        client = self._client(endpoint.url)  # loading certificates is neither the model's latency nor its time-out
         start = time.perf_counter()
         try:
             async with asyncio.timeout(endpoint.timeout_s):
-                return await self._send(self._client(endpoint.url), pinned, endpoint, content, mode, start)
+                return await self._send(client, pinned, endpoint, content, mode, start)
         except (TimeoutError, httpx2.TimeoutException):
             raise CallFailed("timeout", f"no whole answer within {endpoint.timeout_s:g} s") from None
         except httpx2.RemoteProtocolError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.benchmark.endpoints import read_models
-from lab.benchmark.ledger import Place, is_running
+from lab.benchmark.ledger import Place, is_held, is_running
 from lab.benchmark.plan import Plan
 from lab.benchmark.queries import read_queries
 from lab.benchmark.rules import Rules
@@ -21,7 +20,8 @@ from lab.errors import ArtefactError, InputError, LabError
 from lab.files import read_json, write_bytes, write_json
 
 NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
-STARTING_S = 30.0
+PROCESS = "process.lock"
+"""Held by the process of a run from its start to its end."""
 PLAN, MODELS, QUERIES, LOG = "plan.json", "models.yaml", "queries.jsonl", "log.txt"
 
 
@@ -47,9 +47,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def mark(folder: Path, phase: str, message: str = "") -> None:
-    """Set the phase from outside of the run's process; what else the status says is kept."""
-    status = read_status(folder) | {"phase": phase, "message": message, "updated_at": now(), "marked_unix_s": time.time()}
+def mark(folder: Path, phase: str, message: str = "", **changes: Any) -> None:
+    """Set the phase, and ``changes``, from outside of the run's process; what else the status says is kept."""
+    status = read_status(folder) | {"phase": phase, "message": message, "updated_at": now()} | changes
     write_json(Place.of_folder(folder).status, status)
 
 
@@ -66,11 +66,10 @@ def info(folder: Path) -> RunInfo:
         by, created_at = str(made["by"]), str(made["created_at"])
     except (ArtefactError, KeyError, TypeError):
         by, created_at = "", ""
-    status = read_status(folder)
+    alive = is_held(folder / PROCESS) or is_running(Place.of_folder(folder))
+    status = read_status(folder)  # after the lock: the last word of a process that has just ended counts
     phase = str(status.get("phase", "imported" if not status else ""))
-    alive = is_running(Place.of_folder(folder))
-    starting = phase == "starting" and time.time() - float(status.get("marked_unix_s", 0)) < STARTING_S
-    if phase not in (*OVER, "imported") and not alive and not starting:
+    if phase not in (*OVER, "imported") and not alive:
         phase = "interrupted"
     return RunInfo(folder.name, by, created_at, phase, status)
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,14 +78,20 @@ def is_held(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """InputError if another process holds the lock."""
+def hold(path: Path, wait_s: float = 0.0) -> Iterator[int]:
+    """The locked handle: a process that inherits it holds the lock from its first moment to its last. InputError if another still holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    end = time.monotonic() + wait_s
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise InputError(f"Another process is at work here ({path.name}).", "Wait for it.") from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise InputError("Another process is at work here.", "Wait for it.") from None
+                time.sleep(0.02)
+        yield handle
     finally:
         os.close(handle)
 

@@ -17,7 +17,7 @@ from lab.benchmark import folder as runs
 from lab.benchmark.endpoints import Models, read_models
 from lab.benchmark.folder import RunInfo
 from lab.benchmark.importer import import_rows, training_rows
-from lab.benchmark.ledger import Place, hold, is_held, is_running, read_rows
+from lab.benchmark.ledger import Place, hold, is_held, read_rows
 from lab.benchmark.plan import Plan, check_budget, preview
 from lab.benchmark.queries import Queries, parse_queries
 from lab.benchmark.results import summary
@@ -33,9 +33,11 @@ from lab.use_cases.selecting import Selecting
 if TYPE_CHECKING:
     from lab.benchmark.health import Health
 
-TRAINING, OUTCOMES = "training.json", "outcomes.jsonl"
+TRAINING, OUTCOMES, TRAINER = "training.json", "outcomes.jsonl", "training.lock"
 MOST_AT_ONCE = 2
 """Runs under way at the same time on one server."""
+ENDING_S = 10.0
+"""How long a process may take to end after it has said that it is over."""
 
 
 class Benchmarking(People, Selecting):
@@ -109,7 +111,7 @@ class Benchmarking(People, Selecting):
     def resume_benchmark(self, actor: Actor, name: str) -> None:
         """Continue a run that was interrupted, cancelled, stopped or failed."""
         self.require(actor, "maintainer")
-        if is_running(Place.of_folder(self._folder(name))):
+        if self.benchmark_run(name).phase not in (*OVER, "interrupted"):
             raise InputError("This run is under way.", "Wait for it, or cancel it first.")
         self._room()
         self._spawn(name)
@@ -121,16 +123,18 @@ class Benchmarking(People, Selecting):
 
     def _spawn(self, name: str) -> None:
         folder = self._folder(name)
-        runs.mark(folder, "starting")
-        with contextlib.suppress(FileNotFoundError):
-            Place.of_folder(folder).control.unlink()
-        self._child(name, folder, "run")
+        with hold(folder / runs.PROCESS, ENDING_S) as lock:
+            runs.mark(folder, "starting", left_out={})  # who is left out is found anew
+            with contextlib.suppress(FileNotFoundError):
+                Place.of_folder(folder).control.unlink()
+            self._child(folder, "run", lock)
 
-    def _child(self, key: str, folder: Path, what: str) -> None:
+    def _child(self, folder: Path, what: str, lock: int) -> None:
+        """A process that holds ``lock`` for as long as it lives: no clock and no process number says whether it is at work."""
         with (folder / runs.LOG).open("ab") as log:
-            self._children[f"{what} {key}"] = subprocess.Popen(
+            self._children[f"{what} {folder.name}"] = subprocess.Popen(
                 [sys.executable, "-m", "lab", "benchmark", what, "--folder", str(folder)], cwd=self.home.project, env=self._environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
 
     def control_benchmark(self, actor: Actor, name: str, wish: str) -> None:
@@ -149,9 +153,6 @@ class Benchmarking(People, Selecting):
         return [runs.info(self.benchmarks / name) for name in sorted(names, reverse=True)]
 
     def benchmark_run(self, name: str) -> RunInfo:
-        child = self._children.get(f"run {name}")
-        if child is not None:
-            child.poll()
         return runs.info(self._folder(name))
 
     def _folder(self, name: str) -> Path:
@@ -208,22 +209,22 @@ class Benchmarking(People, Selecting):
             raise InputError(f"'{selectors[:40]}' is no name for selectors.", "Use letters, digits, '-' and '_'.")
         if selectors in self.selector_names():
             raise InputError(f"There are selectors '{selectors}' already.", "Choose another name.")
-        if is_held(folder / "training.lock"):
+        if self.benchmark_training(name)["phase"] in ("starting", "running"):
             raise InputError("Selectors are being trained on this run.", "Wait for them.")
         rows = jsonl_dump(training_rows(Place.of_folder(folder).rows))
         if not rows:
             raise InputError("This run has no scored answer to learn from.", "Give the queries a ground_truth.")
-        write_bytes(folder / OUTCOMES, rows)
-        write_json(folder / TRAINING, {"phase": "starting", "name": selectors, "stage": "starting", "done": 0, "of": 0})
-        self._child(name, folder, "learn")
+        with hold(folder / TRAINER, ENDING_S) as lock:
+            write_bytes(folder / OUTCOMES, rows)
+            write_json(folder / TRAINING, {"phase": "starting", "name": selectors, "stage": "starting", "done": 0, "of": 0})
+            self._child(folder, "learn", lock)
 
     def benchmark_training(self, name: str) -> dict[str, Any]:
         """phase ("", starting, running, done, failed), name, stage, done, of; when done also n and the verdict's sentence."""
         folder = self._folder(name)
+        alive = is_held(folder / TRAINER)
         told = dict(read_json(folder / TRAINING)) if (folder / TRAINING).is_file() else {"phase": ""}
-        child = self._children.get(f"learn {name}")
-        ended = child.poll() is not None if child else told["phase"] == "running" and not is_held(folder / "training.lock")
-        if told["phase"] in ("starting", "running") and ended:
+        if told["phase"] in ("starting", "running") and not alive:
             told |= {"phase": "failed", "message": "The process ended before it was done."}
         return told
 
@@ -236,16 +237,15 @@ class Benchmarking(People, Selecting):
         def tell(stage: str, done: int, of: int) -> None:
             write_json(folder / TRAINING, told | {"stage": stage, "done": done, "of": of})
 
-        with hold(folder / "training.lock"):
-            tell("read", 0, 0)
-            target = self.home.state / "selectors"
-            make_folder(target)
-            check_output(target, folder=True)
-            options = Options(name=told["name"], files=False, source=f"benchmark run {folder.name}", licence="own data")
-            made = self.train_selectors(folder / OUTCOMES, target, options, tell)
-            sentence = (made["held_out"].get("verdict") or {}).get("sentence", "") if made["held_out"] else ""
-            told |= {"phase": "done", "n": made["n"], "models": made["models"], "sentence": sentence, "held_out_n": made["held_out"].get("n") if made["held_out"] else None}
-            write_json(folder / TRAINING, told)
+        tell("read", 0, 0)
+        target = self.home.state / "selectors"
+        make_folder(target)
+        check_output(target, folder=True)
+        options = Options(name=told["name"], files=False, source=f"benchmark run {folder.name}", licence="own data")
+        made = self.train_selectors(folder / OUTCOMES, target, options, tell)
+        sentence = (made["held_out"].get("verdict") or {}).get("sentence", "") if made["held_out"] else ""
+        told |= {"phase": "done", "n": made["n"], "models": made["models"], "sentence": sentence, "held_out_n": made["held_out"].get("n") if made["held_out"] else None}
+        write_json(folder / TRAINING, told)
         return told
 
     def fail_learning(self, folder: Path, message: str) -> None:

@@ -35,19 +35,21 @@ def patient():
     expect.set_options(timeout=5_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def endpoint():
     with fake.FakeEndpoint() as one:
         yield one
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory):
-    return tmp_path_factory.mktemp("benchmark-state")
+@pytest.fixture
+def state(tmp_path):
+    """Made anew for each try of a test: what an earlier try left behind must not be there."""
+    return tmp_path / "state"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(endpoint, state, browser):
+    """A server that may ask ``endpoint``."""
     harness.own_home(state)
     settings = {
         "ROUTER_LAB_HOME": str(state), "ROUTER_LAB_PRIVATE_ENDPOINTS": f"127.0.0.1:{endpoint.port}",
@@ -109,7 +111,7 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
     expect(page.get_by_text("All 3 models answer.")).to_be_visible()
     assert not endpoint.asked
 
-    endpoint.latency_s |= {"adder": 1.0, "speller": 1.0}  # until the process is killed
+    endpoint.latency_s |= {"adder": 5.0, "speller": 5.0}  # until the process is killed
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.get_by_text(re.compile(r"of 300 answers · Under way"))).to_be_visible()
     page.get_by_role("button", name="Pause").click()
@@ -123,6 +125,7 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
     before = rows.read_bytes().count(b"\n")
     endpoint.latency_s |= {"adder": 0.01, "speller": 0.01}
     page.get_by_role("button", name="Continue this run").click()
+    expect(page.get_by_text(re.compile("of 300 answers · Done, but some models were left out"))).to_be_visible()  # the killed process never said so
     expect(page.get_by_text("Results by model")).to_be_visible()
     expect(page.get_by_text("Left out: dead: given up after")).to_be_visible()
     assert rows.read_bytes().count(b"\n") > before
@@ -155,8 +158,8 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
         ("models: [", "is not YAML"),
     ],
 )
-def test_what_may_not_be_asked_is_a_sentence_and_nothing_starts(visit, address, models, said):
-    one = visit(base=address)
+def test_what_may_not_be_asked_is_a_sentence_and_nothing_starts(visit, models, said):
+    one = visit()
     page = one.open("/benchmark?view=New+run")
     named(page)
     write(one, models, [{"query": "hi"}])
@@ -164,8 +167,8 @@ def test_what_may_not_be_asked_is_a_sentence_and_nothing_starts(visit, address, 
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
 
 
-def test_a_private_address_is_refused_by_the_check(visit, address):
-    one = visit(base=address)
+def test_a_private_address_is_refused_by_the_check(visit):
+    one = visit()
     page = one.open("/benchmark?view=New+run")
     named(page)
     write(one, "models: [{name: m, endpoint: 'http://127.0.0.1:22/v1'}]", [{"query": "hi"}])
@@ -173,8 +176,8 @@ def test_a_private_address_is_refused_by_the_check(visit, address):
     expect(page.get_by_text("1 of 1 models do not answer.")).to_be_visible()
 
 
-def test_what_was_written_is_still_there_after_a_look_at_another_view(visit, address):
-    one = visit(base=address)
+def test_what_was_written_is_still_there_after_a_look_at_another_view(visit):
+    one = visit()
     page = one.open("/benchmark?view=New+run")
     named(page)
     write(one, "models: [{name: kept, endpoint: 'https://api.example.com/v1'}]", [{"query": "kept too"}])
@@ -185,8 +188,8 @@ def test_what_was_written_is_still_there_after_a_look_at_another_view(visit, add
     expect(page.get_by_role("textbox", name="queries.jsonl")).to_have_value(re.compile("kept too"))
 
 
-def test_a_decision_is_tried_with_a_query(visit, address):
-    one = visit(base=address)
+def test_a_decision_is_tried_with_a_query(visit):
+    one = visit()
     page = one.open("/benchmark?view=Decisions")
     expect(page.get_by_role("heading", name=re.compile("Meta-Llama|mathstral"))).to_be_visible()
     expect(page.get_by_text("probability")).to_be_visible()
@@ -195,7 +198,7 @@ def test_a_decision_is_tried_with_a_query(visit, address):
     expect(page.get_by_test_id("stAlert")).to_be_visible()
 
 
-def test_the_page_opens_in_both_themes(visit, address):
+def test_the_page_opens_in_both_themes(visit):
     for theme in ("light", "dark"):
-        page = visit(base=address, theme=theme).open("/benchmark?view=Runs")
+        page = visit(theme=theme).open("/benchmark?view=Runs")
         expect(page.get_by_role("heading", name="Benchmark")).to_be_visible()

@@ -83,6 +83,16 @@ def test_a_fault_that_passes_is_tried_again_outside_the_latency(server, tmp_path
     assert sum(row["response_time"] for row in rows) < waited + 4 * 0.5
 
 
+def test_loading_certificates_is_neither_latency_nor_time_out(server, tmp_path, monkeypatch):
+    import httpx2
+
+    make = httpx2.create_ssl_context
+    monkeypatch.setattr("lab.benchmark.client.httpx2.create_ssl_context", lambda **more: time.sleep(0.6) or make(**more))
+    status, _ = started(server, tmp_path, ["even"], 2, timeout_s=0.5, retries=0)
+    assert (status["done"], status["failed"]) == (2, 0)
+    assert status["health"][0]["latency_s"] < 0.5
+
+
 @pytest.mark.parametrize(
     ("fault", "cause", "calls"),
     [
@@ -267,12 +277,12 @@ def test_pause_resume_and_cancel_by_the_control_file(server, tmp_path):
     place.control.write_text("")
     wait(lambda: sum(server.asked.values()) > count)
     place.control.write_text("cancel")
-    thread.join(20)
+    thread.join(120)
     assert result["phase"] == "cancelled"
     assert result["done"] == len(list(read_rows(place.rows))) == sum(server.asked.values()) < 400
 
 
-def wait(true, seconds=20):
+def wait(true, seconds=120):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "this did not happen"
@@ -301,7 +311,7 @@ def test_killed_again_and_again_it_neither_loses_nor_repeats_a_written_answer(se
     held, kept = 0, []
     for kill_at in (20, 120):
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
-        wait(lambda: output.exists() and output.read_bytes().count(b"\n") >= kill_at, 40)  # noqa: B023
+        wait(lambda: output.exists() and output.read_bytes().count(b"\n") >= kill_at)  # noqa: B023
         process.send_signal(signal.SIGKILL)
         process.wait()
         status = json.loads((tmp_path / "rows.jsonl.run" / "status.json").read_text())
