@@ -29,7 +29,8 @@ CITIES = ["London", "Paris", "Berlin", "Rome"]
         ("A) London\nB) Paris\nC) Berlin\nD) Rome\n\nAnswer: B", "B"),
         ("The answer is not A. The answer is B.", "B"),
         ("Let me think.\n\nB", "B"),
-        ("I think I would go for B", "B"),
+        ("I think I would go for B", "B"), ("answer: b", "B"), ("The answer would be choice (b).", "B"), ("the answer is a dog", None), ("The answer is not B", None),
+        ("It is not A, not C and not D: B", "B"),
         ("A", "A"), ("The answer is A", "A"), ("The answer is A.", "A"), ("A.", "A"),
         ("A dog barks", None), ("I do not know", None), ("A, B and C are all fine", None), ("", None), ("None of them", None),
         ("The answer is E", None),
@@ -77,6 +78,8 @@ def test_a_stated_metric_counts_more_than_choices():
         ("So 6 × 7 = 42 eggs", "42", True), ("The answer is 42. I used 3 steps.", "42", True), ("\\boxed{42} (checked 3 times)", "42", True),
         ("Réponse : 1 500 euros", "1500", True), ("#### 1,500\nThat took 3 lines.", "1500", True), ("x2y", "2", False), ("no idea", "42", False),
         ("42.0000001", "42", True), ("42.01", "42", False), ("60,000", "#### 60,000", True), ("He has 5 and she 6", "5", False), ("10,000.", "10000", True),
+        ("2 1/2 hours", "2.5", True), ("2\\frac{1}{2}", "2.5", True), ("$\\frac{-3}{4}$", "-0.75", True), ("5 × 10^3", "5000", True), ("$5 \\times 10^{-3}$", "0.005", True),
+        ("in 3 7/2", "3.5", True), ("110^2", "12100", False),
     ],
 )  # fmt: skip
 def test_the_final_number_is_compared_as_a_number(answer, truth, right):
@@ -100,6 +103,10 @@ def test_a_ground_truth_without_a_number_gives_no_score():
         ("The answer is $\\frac{1}{2}$.", "\\frac{1}{2}", True), ("so x = 5", "5", True), ("\\boxed{6}", "7", False), ("\\boxed{(1,2)}", "(2,1)", False),
         ("\\boxed{\\boxed{4}}", "4", True), ("Thus $12$", "12", True), ("\\boxed{\\{1,2\\}}", "\\{1, 2\\}", True), ("\\boxed{12x}", "12", False),
         ("\\boxed{2\\sqrt{2}}", "2\\sqrt2", True), ("\\boxed{14\\text{ apples}}", "14", True), ("\\boxed{3,5}", "3.5", True),
+        ("The answer is \\(\\frac{1}{2}\\).", "\\frac12", True), ("\\[ \\frac{3}{4} \\]", "0.75", True), ("\\boxed{2\\frac{1}{2}}", "\\frac{5}{2}", True),
+        ("\\boxed{\\begin{pmatrix}1\\\\2\\end{pmatrix}}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", True), ("\\boxed{3\\cdot 10^{4}}", "30000", True),
+        ("\\boxed{10^{-3}}", "0.001", True), ("\\boxed{\\pi}", "π", True), ("\\boxed{x \\in [1,2]}", "[1,2]", True), ("\\boxed{\\text{(B)}}", "B", True),
+        ("\\boxed{a/b}", "\\frac{a}{b}", True), ("\\boxed{\\text{even}}", "\\text{Even}", True), ("\\boxed{x \\le 3}", "x \\leq 3", True), ("\\boxed{ab}", "AB", False),
     ],
 )  # fmt: skip
 def test_the_last_box_is_compared_after_normalisation(answer, truth, right):
@@ -113,11 +120,18 @@ def test_the_last_box_is_compared_after_normalisation(answer, truth, right):
         ("It was Victor Hugo, in 1862.", "victor hugo", True), ("Hugo, Victor", "Victor Hugo", False), ("Parisian", "Paris", False), ("paris.", "Paris", True),
         ("It is 14", "4", False), ("pi is 3.14", "14", False), ("use C", "C++", False), ("use C++.", "C++", True), ("C# of course", "C#", True), ("1,000 km", "1000", True),
         ("Les Misérables", "les misérables", True), ("café", "cafe", False), ("東京です", "東京", True), ("It’s fine", "it's", True), ("?!", "?!", True), ("well, yes", "?!", False),
-        ("the answer: New  York City", "New York", True), ("", "Paris", False),
+        ("the answer: New  York City", "New York", True), ("c'est l'homme", "homme", True), ("Paris’s river", "Paris", True), ("", "Paris", False),
     ],
 )  # fmt: skip
 def test_cem_wants_the_truth_as_whole_words(answer, truth, right):
     assert score("q", answer, truth).value == float(right)
+
+
+def test_what_a_reasoning_model_considers_on_the_way_is_not_its_answer():
+    assert score("q", "<think>The answer is A. Or 7?</think>\n\nB", "B", "em_mc", CITIES).value == 1.0
+    assert score("q", "<think>The answer is 7.</think>8", "7", "GSM8K").value == 0.0
+    assert score("q", "<think>It is Paris</think> Rome", "Paris").value == 0.0
+    assert score("q", "It is 8</think>", "8", "GSM8K").value == 1.0
 
 
 def test_f1_counts_words_and_their_repeats():
@@ -180,7 +194,8 @@ def test_normalising_twice_changes_nothing_more_than_normalising_once_can_compar
 @pytest.mark.parametrize(
     "evil",
     ["the answer is " * 20_000, "(" * 200_000, "1," * 100_000, "1 234" * 40_000, "\\boxed{" * 30_000, "$" * 200_000, "answer" + " " * 200_000, "A " * 100_000,
-     "**" * 100_000 + "B", "answer is is is" * 20_000, "\\frac{" * 30_000, "```python\n" * 20_000, "def f(:\n" * 30_000],
+     "**" * 100_000 + "B", "answer is is is" * 20_000, "\\frac{" * 30_000, "```python\n" * 20_000, "def f(:\n" * 30_000, "5 × 10^" * 30_000, "2 1/2 " * 40_000,
+     "</think>" * 30_000],
     ids=lambda value: value[:12],
 )  # fmt: skip
 @pytest.mark.parametrize("metric", ["em_mc", "GSM8K", "MATH", "cem", "f1_score", "code_eval"])

@@ -15,6 +15,8 @@ _LETTER = r"[\s:=*_\"'`(\[{$]*(?:\\(?:text|mathrm|textbf|mathbf)\s*\{\s*)?([A-J]
 _NOUN = r"(?:final answer|correct answer|best answer|right answer|answer|correct option|correct choice|option|choice|bonne réponse|réponse|reponse|choix|antwort|lösung|respuesta|opción)"
 _IS = r"(?:\s*(?:is|are|would be|must be|should be|est|serait|ist|lautet|wäre|es|:|=|→|->))*"
 _LABELS = r"(?:\s*(?:the\s+|la\s+|die\s+|l['’])?(?:option|choice|letter|lettre|answer|réponse|antwort|buchstabe))?"
+SMALL = re.compile(rf"(?i:\b{_NOUN}\b[*_`]*{_IS}{_LABELS})[\s:=*_\"'`(\[]*(?<![A-Za-z'’])([a-j])(?=[\s)\].*_\"'`]*(?:$|[.,;:!\n]))", re.MULTILINE)
+"""As MARKED, in small letters: only where nothing follows, for "a" is a word."""
 MARKED = re.compile(rf"(?i:\b{_NOUN}\b[*_`]*{_IS}{_LABELS}){_LETTER}")
 CONCLUDED = re.compile(rf"(?i:\b(?:so|therefore|thus|hence|choose|pick|select|i'd say|donc|je choisis|also|daher)\b,?(?:\s+(?:it is|it's|it must be|c'est|the answer is|is))?{_LABELS}){_LETTER}")
 VERDICT = re.compile(r"(?i:\b(?:option|choice)?)\s*[*_(\[]*([A-J])[)\]*_.:]*\s+(?i:is|est|ist)\s+(?i:the\s+|la\s+|die\s+)?(?i:correct|right|bonne|juste|richtig|best|true)\b")
@@ -104,7 +106,10 @@ def chosen(response: str, letters: str, found: dict[str, str]) -> tuple[str | No
     begun = [letter for letter in OPENING.findall(response) if letter in letters]
     if len(set(begun)) == 1:
         return begun[0], "at the start of a line"
-    alone = [one[1] for one in ALONE.finditer(response) if one[1] in letters and not _article(response, one.start(1))]
+    small = [one[1].upper() for one in SMALL.finditer(response) if one[1].upper() in letters and not NEGATED.search(response[: one.start(1)])]
+    if small:
+        return small[-1], "stated as the answer, in small letters"
+    alone = [one[1] for one in ALONE.finditer(response) if one[1] in letters and not _article(response, one.start(1)) and not NEGATED.search(response[: one.start(1)])]
     if len(set(alone)) == 1:
         return alone[0], "the only letter"
     named = [letter for letter, text in found.items() if text and _holds(response, text)]

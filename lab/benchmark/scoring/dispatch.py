@@ -21,6 +21,7 @@ LONGEST = 50_000
 def score(query: str, response: str, truth: Any, metric: str | None = None, choices: Any = None, run_code: bool = False) -> Score:
     """The best score over several true answers (a list). Without a true answer there is no score, rather than an invented one."""
     name = (metric or "").strip().lower()
+    response = answered(response)
     if len(response) > LONGEST:
         response = response[: LONGEST // 10] + "\n" + response[-LONGEST * 9 // 10 :]
     if name == "code_eval":
@@ -29,6 +30,12 @@ def score(query: str, response: str, truth: Any, metric: str | None = None, choi
     if not truths:
         return Score(None, "no ground truth", "Nothing to compare with.")
     return max((_one(response, one, metric, name, choices) for one in truths), key=lambda found: found.value or 0.0)
+
+
+def answered(response: str) -> str:
+    """What follows the last ``</think>`` of a reasoning model: what it considered on the way is not its answer. All of it where nothing follows."""
+    after = response.rpartition("</think>")[2]
+    return after if after.strip() else response
 
 
 def _one(response: str, truth: str, metric: str | None, name: str, choices: Any) -> Score:

@@ -11,6 +11,9 @@ UNITS = (
     r"(?:cm|mm|km|m|inches|inch|in|feet|foot|ft|miles|yards|kg|g|mg|liters?|litres?|ml|seconds?|sec|s|minutes?|min|hours?|hrs?|h|days?|years?|"
     r"degrees?|dollars?|cents?|units?|square units?|points?|percent|people|students)"
 )
+SIGNS = str.maketrans({
+    "\u2212": "-", "\n": " ", "π": "\\pi ", "∞": "\\infty ", "×": "\\times ", "·": "\\cdot ", "≤": "\\leq ", "≥": "\\geq ", "≠": "\\neq ", "±": "\\pm ", "∪": "\\cup ", "∈": "\\in ",
+})  # fmt: skip
 FIRST_LONG, MOST_BOXES = 5_000, 20
 
 
@@ -34,9 +37,9 @@ def boxed(text: str) -> str | None:
 
 def normalise(text: str) -> str:
     """One spelling for what is written in many: fractions, sizes, spaces, units, decimals, "x =". Not algebra."""
-    text = text.strip().strip("$").replace("\n", " ").replace("\u2212", "-")
-    if "\\begin" not in text:  # elsewhere \\\\ is a backslash escaped twice
-        text = text.replace("\\\\", "\\")
+    text = re.sub(r"^\\[(\[]|\\[)\]]$", "", text.strip()).strip().strip("$").translate(SIGNS)
+    # \\\\ ends a matrix' row; elsewhere it is a backslash escaped twice
+    text = re.sub(r"\\\\\s+", r"\\\\", text) if "\\begin" in text else text.replace("\\\\", "\\")
     inner = boxed(text)
     text = inner if inner is not None else text
     text = re.sub(r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|limits)(?![a-zA-Z])\.?", "", text)
@@ -47,9 +50,13 @@ def normalise(text: str) -> str:
     text = re.sub(r"\\(?:text|mbox|mathrm|textrm|textbf|mathbf|mathbb)\s*\{([^{}]*)\}", r"\1", text)
     text = text.replace("\\%", "").replace("%", "").replace("\\$", "").replace("$", "").replace("{,}", ",")
     text = re.sub(rf"(?<=\d)\s*{UNITS}(?:\^\{{?\d\}}?)?\.?\s*$", "", text)
+    text = re.sub(r"\\(l|g|n)e(?![a-zA-Z])", r"\\\1eq", text)
     text = re.sub(r"\s+", "", text).rstrip(".")
-    text = re.sub(r"^[a-zA-Z]=(?=.)", "", text)
-    text = re.sub(r"(?<![\d)])(-?\d+)/(\d+)(?!\d)", r"\\frac{\1}{\2}", text) if re.fullmatch(r"-?\d+/\d+", text) else text
+    text = re.sub(r"^[a-zA-Z](?:=|\\in(?![a-zA-Z]))(?=.)", "", text)
+    text = re.sub(r"^\{([^{}\\]*)\}$", r"\1", text)
+    text = re.sub(r"^\(([A-Z])\)$", r"\1", text)
+    text = text.casefold() if re.fullmatch(r"[A-Za-z]{3,}", text) else text
+    text = re.sub(r"^(-?)([a-zA-Z]|\d+)/([a-zA-Z]|\d+)$", r"\1\\frac{\2}{\3}", text)
     text = re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\frac(\d)\{", r"\\frac{\1}{", text)
     text = re.sub(r"(\\frac\{[^{}]*\})(\d)", r"\1{\2}", text)
@@ -77,6 +84,7 @@ def _given(response: str) -> tuple[str | None, str]:
     box = boxed(response)
     if box is not None:
         return box, "in the last \\boxed{}"
+    response = re.sub(r"\\[()\[\]]", "$", response)
     stated = re.findall(r"(?i)(?:answer|réponse|antwort)\s*(?:is|est|ist|:|=)+\s*:?\s*([^\n]+)", response)
     if stated:
         dollars = re.findall(r"\$([^$]+)\$", stated[-1])

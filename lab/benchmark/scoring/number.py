@@ -18,6 +18,7 @@ NUMBER = re.compile(
     re.VERBOSE,
 )
 STATED = re.compile(r"(?i)(?:answer|réponse|antwort|respuesta|result|résultat|total)\b[^\d\n]{0,40}?(?:is|est|ist|es|:|=)\s*[^\d\n]{0,12}?(?=[-+]?[$€£]?\s?[\d.,])")
+TEN = re.compile(r"(?<![\d.,])(?:(\d+(?:[.,]\d+)?)\s?(?:×|x|\*|\\times|\\cdot)\s?)?10\s?\^\s?\{?\s?(-?\d{1,3})\s?\}?")
 TOLERANCE = 1e-6
 
 
@@ -59,14 +60,20 @@ def same(one: Fraction, other: Fraction) -> bool:
 def prepared(text: str) -> str:
     """Minus signs, fraction glyphs, LaTeX commas, bold marks and thin spaces made plain."""
     text = text.replace("\u2212", "-").replace("\u2013", "-").replace("{,}", ",").replace("\\,", "\u202f").replace("\\$", "$").replace("\\!", "")
-    text = re.sub(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}", r"\1/\2", text)
+    text = re.sub(r"(?<![\d.,])(\d{1,9})\s?\\[dt]?frac\s*\{\s*(\d{1,9})\s*\}\s*\{\s*(\d{1,9})\s*\}", lambda found: _mixed(found[1], f"{found[2]}/{found[3]}"), text)
+    text = re.sub(r"\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}", r"\1/\2", text)
+    text = re.sub(r"(?<![\d.,/])(\d{1,9}) (\d{1,3}/\d{1,3})(?![\d/])", lambda found: _mixed(found[1], found[2]), text)
+    text = TEN.sub(lambda found: f"{found[1] or '1'}e{found[2]}", text)
     for glyph, plain in GLYPHS.items():
         text = re.sub(rf"(\d+)\s?{glyph}", lambda found, plain=plain: _mixed(found[1], plain), text).replace(glyph, plain)
     return re.sub(r"[*_`]+", "", text)
 
 
 def _mixed(whole: str, part: str) -> str:
+    """A whole number and a proper fraction; anything else stays as it is."""
     top, below = part.split("/")
+    if int(top) >= int(below):
+        return f"{whole} {part}"
     return f"{int(whole) * int(below) + int(top)}/{below}"
 
 

@@ -13,9 +13,9 @@ SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words without punctuation; numbers keep their point or comma, and + and # stay (C++, C#)."""
+    """Lower-case words without punctuation, parted at apostrophes (l'homme, Paris's); numbers keep their point or comma, and + and # stay (C++, C#)."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
-    return re.findall(r"\d+(?:[.,]\d+)+|[\w+#]+(?:['-][\w]+)*", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
+    return re.findall(r"\d+(?:[.,]\d+)+|[\w+#]+(?:-[\w]+)*", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
 
 
 def cem(response: str, truth: str) -> Score:
