@@ -52,17 +52,18 @@ def _runs() -> None:
 
 
 def _label(run) -> str:
-    when = f"{run.id[:4]}-{run.id[4:6]}-{run.id[6:8]} {run.id[9:11]}:{run.id[11:13]} UTC"
-    over = run.phase in (*OVER, "interrupted", "imported")
-    return f"{when} · {run.phase if over else 'under way'}" + (f" · {run.by}" if run.by else "")
+    """Nothing in it may change while the run goes on: the field would show the old text."""
+    when = f"{run.id[:4]}-{run.id[4:6]}-{run.id[6:8]} {run.id[9:11]}:{run.id[11:13]}:{run.id[13:15]} UTC"
+    return " · ".join(part for part in (when, run.about, run.by) if part)
 
 
 def _import() -> None:
     if not may("maintainer"):
         return
-    with st.popover("Import outcomes", icon=":material/upload_file:"):
+    count = st.session_state.get("benchmark_imports", 0)  # another key after each import: it closes, and the file is gone from it
+    with st.popover("Import outcomes", icon=":material/upload_file:", key=f"benchmark_import_{count}"):
         st.caption("A file of the semantic router's benchmark: query, model_name, performance, response_time … (JSONL, CSV or Parquet).")
-        upload = st.file_uploader("Outcomes", type=["jsonl", "csv", "parquet", "gz"], key="outcomes", label_visibility="collapsed")
+        upload = st.file_uploader("Outcomes", type=["jsonl", "csv", "parquet", "gz"], key=f"outcomes_{count}", label_visibility="collapsed")
         if st.button("Import", disabled=upload is None, icon=":material/upload:") and upload is not None:
             from pages.shared.people import actor
 
@@ -70,7 +71,7 @@ def _import() -> None:
             if person is None:
                 raise InputError("Nobody is named yet.", "Give your name under New run first.")
             name, read = bench().import_benchmark(person, upload.getvalue(), upload.name)
-            st.session_state.benchmark_open = name
+            st.session_state.benchmark_open, st.session_state.benchmark_imports = name, count + 1
             st.session_state.benchmark_told = f"{len(read.rows):,} rows imported, {len(read.refused)} refused, {read.unscored} without a score left out."
             st.rerun()
     if told := st.session_state.pop("benchmark_told", ""):

@@ -27,20 +27,26 @@ PLAN, MODELS, QUERIES, LOG = "plan.json", "models.yaml", "queries.jsonl", "log.t
 
 @dataclass(frozen=True)
 class RunInfo:
-    """``phase``: one of tally.PHASES, "starting", or "interrupted": its process is gone though it was not over."""
+    """``phase``: one of tally.PHASES, "starting", or "interrupted": its process is gone though it was not over. ``about``: what was asked, in a few words."""
 
     id: str
     by: str
+    about: str
     created_at: str
     phase: str
     status: dict[str, Any]
 
 
-def make(folder: Path, models: str, queries: bytes, plan: Plan, by: str) -> None:
+def make(folder: Path, models: str, queries: bytes, plan: Plan, by: str, about: str) -> None:
     """Everything a process needs to do the run. ``models`` holds variables, never keys."""
     write_bytes(folder / MODELS, models.encode())
     write_bytes(folder / QUERIES, queries)
-    write_json(folder / PLAN, {"version": 1, "by": by, "created_at": now(), "plan": plan.to_json()})
+    write_json(folder / PLAN, {"version": 1, "by": by, "about": about, "created_at": now(), "plan": plan.to_json()})
+
+
+def keep_plan(folder: Path, plan: Plan) -> None:
+    """Another plan for what is left of a run; what else is known of it stays."""
+    write_json(folder / PLAN, read_json(folder / PLAN) | {"plan": plan.to_json()})
 
 
 def now() -> str:
@@ -63,15 +69,15 @@ def read_status(folder: Path) -> dict[str, Any]:
 def info(folder: Path) -> RunInfo:
     try:
         made = read_json(folder / PLAN)
-        by, created_at = str(made["by"]), str(made["created_at"])
+        by, about, created_at = str(made["by"]), str(made.get("about", "")), str(made["created_at"])
     except (ArtefactError, KeyError, TypeError):
-        by, created_at = "", ""
+        by, about, created_at = "", "", ""
     alive = is_held(folder / PROCESS) or is_running(Place.of_folder(folder))
     status = read_status(folder)  # after the lock: the last word of a process that has just ended counts
     phase = str(status.get("phase", "imported" if not status else ""))
     if phase not in (*OVER, "imported") and not alive:
         phase = "interrupted"
-    return RunInfo(folder.name, by, created_at, phase, status)
+    return RunInfo(folder.name, by, about, created_at, phase, status)
 
 
 def plan_of(folder: Path) -> Plan:

@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from lab.benchmark.tally import OVER
 from lab.benchmark.templates import MODELS, QUERIES
 from lab.curation.state import Actor
 from lab.errors import InputError
-from lab.files import check_output, jsonl_dump, make_folder, read_json, write_bytes, write_json
+from lab.files import check_output, jsonl_dump, make_folder, read_json, sha256_file, write_bytes, write_json
 from lab.use_cases.people import People
 from lab.use_cases.selecting import Selecting
 
@@ -100,21 +101,26 @@ class Benchmarking(People, Selecting):
         self.require(actor, "maintainer")
         if plan.code and not self.benchmark_rules.code:
             raise InputError("Running models' code is not enabled here.", "Whoever runs the server can: ROUTER_LAB_CODE_EVAL=1.")
-        check_budget(plan, self.benchmark_models(models).endpoints)
-        parse_queries(queries)
+        endpoints, rows = self.benchmark_models(models).endpoints, parse_queries(queries).rows
+        check_budget(plan, endpoints)
         self._room()
         name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        runs.make(self.benchmarks / name, models, queries, plan, actor.name)
+        runs.make(self.benchmarks / name, models, queries, plan, actor.name, f"{len(rows):,} queries × {len(endpoints)} model{'s' * (len(endpoints) != 1)}")
         self._spawn(name)
         return name
 
-    def resume_benchmark(self, actor: Actor, name: str) -> None:
-        """Continue a run that was interrupted, cancelled, stopped or failed."""
+    def resume_benchmark(self, actor: Actor, name: str, most_calls: int | None = None, most_usd: float | None = None) -> None:
+        """Continue a run that was interrupted, cancelled, stopped or failed. A budget given here replaces its own; it holds over the whole run."""
         self.require(actor, "maintainer")
         if self.benchmark_run(name).phase not in (*OVER, "interrupted"):
             raise InputError("This run is under way.", "Wait for it, or cancel it first.")
         self._room()
+        if most_calls is not None or most_usd is not None:
+            runs.keep_plan(self._folder(name), replace(self.benchmark_plan(name), most_calls=most_calls, most_usd=most_usd))
         self._spawn(name)
+
+    def benchmark_plan(self, name: str) -> Plan:
+        return runs.plan_of(self._folder(name))
 
     def _room(self) -> None:
         busy = [one for one in self.benchmark_runs() if one.phase not in (*OVER, "interrupted", "imported")]
@@ -179,8 +185,9 @@ class Benchmarking(People, Selecting):
         return (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
 
     def benchmark_results(self, name: str) -> dict[str, Any]:
-        """by_model, by_category, shared (see lab.benchmark.results)."""
-        return summary(read_rows(Place.of_folder(self._folder(name)).rows))
+        """by_model, by_category, shared (see lab.benchmark.results), and sha256 of the rows they are of."""
+        path = Place.of_folder(self._folder(name)).rows
+        return summary(read_rows(path)) | {"sha256": sha256_file(path) if path.is_file() else ""}
 
     def benchmark_last_rows(self, name: str, most: int = 200, failed: bool = False) -> list[dict[str, Any]]:
         return runs.first_rows(Place.of_folder(self._folder(name)).rows, most, failed)
@@ -196,7 +203,7 @@ class Benchmarking(People, Selecting):
         name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         folder = self.benchmarks / name
         read = import_rows(data, filename, Place.of_folder(folder).rows)
-        write_json(folder / runs.PLAN, {"version": 1, "by": actor.name, "created_at": runs.now(), "imported": filename, "plan": Plan().to_json()})
+        write_json(folder / runs.PLAN, {"version": 1, "by": actor.name, "about": f"imported: {filename[:60]}", "created_at": runs.now(), "plan": Plan().to_json()})
         return name, read
 
     # selectors from them

@@ -49,6 +49,7 @@ def decisions_view() -> None:
             raise InputError(f"{upload.name} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.") from None
     if "decisions" not in state:  # what a widget holds is gone when its page is left
         state.decisions = state.get("decisions_kept", EXAMPLE)
+    st.html("<style>.st-key-decisions textarea { font-family: monospace; font-size: 0.85rem; white-space: pre; }</style>")
     left, right = st.columns(2, gap="large")
     with left:
         text = st.text_area("config.yaml", key="decisions", height=520)
@@ -69,6 +70,7 @@ def decisions_view() -> None:
             show_error(error)
             return
         _decision(found)
+    _decisions(found)
 
 
 def _decision(found: dict[str, Any]) -> None:
@@ -81,8 +83,12 @@ def _decision(found: dict[str, Any]) -> None:
     st.caption(literal(f"Category {category['name']} (by {category['source']}{sure}). {found['rule_reason']}."))
     for warning in found["warnings"]:
         st.warning(literal(str(warning)), icon=":material/warning:")
+
+
+def _decisions(found: dict[str, Any]) -> None:
+    """Every decision of the configuration, and what its rule said of the query."""
     rows = [
-        {"Decision": one["name"], "Matches": "yes" if one["matched"] else "no", "Confidence": one["confidence"], "Priority": one["priority"], "Tier": one["tier"], "Line": one["line"], "Rule": _rule(one["tree"])}
+        {"Decision": one["name"], "Matches": "yes" if one["matched"] else "no", "Rule": _rule(one["tree"]), "Confidence": one["confidence"], "Priority": one["priority"], "Tier": one["tier"], "Line": one["line"]}
         for one in found["decisions"]
     ]  # fmt: skip
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="decisions-table", column_config={"Confidence": st.column_config.NumberColumn(format="%.2f")})

@@ -41,8 +41,8 @@ def _by_model(results: dict[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame(
         [
             {
-                "Model": one["model"], "Quality": one["quality"], "Low": one["low"], "High": one["high"], "Scored": one["n"], "On shared queries": one["quality_shared"],
-                "Answers": one["answers"], "Failed": one["failed"], "Latency p50, s": one["latency_p50_s"], "p95, s": one["latency_p95_s"], "First token, s": one["first_token_s"],
+                "Model": one["model"], "Quality": one["quality"], "Low": one["low"], "High": one["high"], "n": one["n"], "Shared": one["quality_shared"],
+                "Answers": one["answers"], "Failed": one["failed"], "p50, s": one["latency_p50_s"], "p95, s": one["latency_p95_s"], "1st token, s": one["first_token_s"],
                 "Cost, $": one["cost_usd"], "With cost": one["costed"],
             }
             for one in results["by_model"]
@@ -50,12 +50,17 @@ def _by_model(results: dict[str, Any]) -> pd.DataFrame:
     )  # fmt: skip
     three = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        frame, hide_index=True, key="benchmark-models",
-        column_config={key: three for key in ("Quality", "Low", "High", "On shared queries", "Latency p50, s", "p95, s", "First token, s")} | {"Cost, $": st.column_config.NumberColumn(format="%.4f")},
+        frame, hide_index=True, placeholder="–", key="benchmark-models", column_order=[name for name in frame.columns if name not in ("Answers", "With cost")],
+        column_config={key: three for key in ("Quality", "Low", "High", "p95, s", "1st token, s")}
+        | {
+            "n": st.column_config.NumberColumn(help="Answers with a score."), "p50, s": st.column_config.NumberColumn(format="%.3f", help="Latency: half of the answers were faster."),
+            "Shared": st.column_config.NumberColumn(format="%.3f", help="Quality on the queries that all models have a score for."),
+            "Cost, $": st.column_config.NumberColumn(format="%.4f", help="Of the answers that report their tokens; their number is in the CSV."),
+        },
     )  # fmt: skip
     st.caption(
-        f"Quality is the mean score of the scored answers, with its 95 % interval. {results['shared']:,} queries have a score from each of {results['compared']} models: compare models on these. "
-        "Failed calls and answers without a score count neither for nor against a model."
+        f"Quality is the mean score of the n scored answers, Low and High its 95 % interval. {results['shared']:,} queries have a score from each of {results['compared']} models: compare models "
+        f"on these (Shared). Failed calls and answers without a score count neither for nor against a model. Rows {results['sha256'][:12]}."
     )
     return frame
 
@@ -67,13 +72,13 @@ def _chart(lines: list[dict[str, Any]]) -> None:
     high = [(one["high"] if one["high"] is not None else one["quality"]) - one["quality"] for one in scored]
     low = [one["quality"] - (one["low"] if one["low"] is not None else one["quality"]) for one in scored]
     figure = go.Figure(
-        go.Bar(
-            x=[one["quality"] for one in scored], y=[plot_text(one["model"]) for one in scored], orientation="h", marker_color=BLUE,
+        go.Scatter(
+            x=[one["quality"] for one in scored], y=[plot_text(one["model"]) for one in scored], mode="markers", marker={"size": 10, "color": BLUE},
             error_x={"type": "data", "symmetric": False, "array": high, "arrayminus": low, "color": GREY}, hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(height=70 + 34 * len(scored), margin={"l": 10, "r": 20, "t": 10, "b": 30})
-    figure.update_xaxes(range=[0, 1], title="quality")
+    figure.update_layout(height=80 + 26 * len(scored), margin={"l": 10, "r": 20, "t": 10, "b": 30})
+    figure.update_xaxes(range=[-0.02, 1.02], title="quality, with its 95 % interval")
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
     st.plotly_chart(figure, width="stretch", key="benchmark-chart", alt="Quality by model with intervals; the table above has the figures")
 
@@ -81,15 +86,15 @@ def _chart(lines: list[dict[str, Any]]) -> None:
 def _by_category(lines: list[dict[str, Any]]) -> None:
     rows = [
         {
-            "Category": one["category"], "Model": one["model"], "Quality": one["quality"], "Low": one["low"], "High": one["high"], "Scored": one["n"], "Failed": one["failed"],
-            "Latency p50, s": one["latency_p50_s"], "Cost, $": one["cost_usd"],
+            "Category": one["category"], "Model": one["model"], "Quality": one["quality"], "Low": one["low"], "High": one["high"], "n": one["n"], "Failed": one["failed"],
+            "p50, s": one["latency_p50_s"], "Cost, $": one["cost_usd"],
         }
         for one in sorted(lines, key=lambda one: (one["category"], -(one["quality"] or 0)))
     ]  # fmt: skip
     three = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="benchmark-categories",
-        column_config={key: three for key in ("Quality", "Low", "High", "Latency p50, s")} | {"Cost, $": st.column_config.NumberColumn(format="%.4f")},
+        pd.DataFrame(rows), hide_index=True, placeholder="–", key="benchmark-categories",
+        column_config={key: three for key in ("Quality", "Low", "High", "p50, s")} | {"Cost, $": st.column_config.NumberColumn(format="%.4f")},
     )  # fmt: skip
 
 
@@ -136,7 +141,7 @@ def _answers(name: str) -> None:
             }
             for row in bench().benchmark_last_rows(name, SHOWN, failed)
         ]  # fmt: skip
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=420, key="benchmark-answers")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=420, placeholder="–", key="benchmark-answers")
 
 
 def _downloads(run, frame: pd.DataFrame, stamp: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ from pages.shared.people import actor, may, writer
 
 PHASES = {
     "starting": "Starting …", "checking": "Checking each model …", "running": "Under way.", "paused": "Paused.", "done": "Done.",
-    "budget": "Stopped at its budget; whole queries were kept.", "stopped": "Done, but some models were left out.", "cancelled": "Cancelled. What was answered is kept.",
+    "budget": "Stopped at its budget. What was answered is kept.", "stopped": "Done, but some models were left out.", "cancelled": "Cancelled. What was answered is kept.",
     "failed": "Failed.", "interrupted": "Its process ended before it was done. What was answered is kept.",
 }  # fmt: skip
 
@@ -44,7 +44,7 @@ def _progress(phase: str, status: dict[str, Any], active: bool) -> None:
     cells = st.columns(5)
     cells[0].metric("Failed", f"{status['failed']:,}")
     cells[1].metric("Requests", f"{status['calls']:,}", help="Retries included, health checks not.")
-    cells[2].metric("Cost so far", "unknown" if status.get("cost_usd") is None else f"${status['cost_usd']:.4f}")
+    cells[2].metric("Cost so far" if active else "Cost", "unknown" if status.get("cost_usd") is None else f"${status['cost_usd']:.4f}")
     if active:
         cells[3].metric("Answers per second", f"{rate:.1f}" if rate else "–")
         cells[4].metric("Time left", _duration(left) if left is not None else "–")
@@ -71,18 +71,20 @@ def _controls(name: str, phase: str) -> None:
 def _models(models: dict[str, dict[str, Any]]) -> None:
     rows = [
         {
-            "Model": name, "Answered": round((one["ok"] + one["failed"]) / one["total"], 2) if one["total"] else 0.0, "Answers": one["ok"], "Failed": one["failed"], "Retries": one["retries"],
-            "Quality": one["quality"], "Scored": one["scored"], "Latency, s": one["latency_s"], "First token, s": one["first_token_s"],
-            "Cost, $": one["cost_usd"], "Cost unknown": one["cost_unknown"], "Tokens in": one["prompt_tokens"], "Tokens out": one["completion_tokens"],
+            "Model": name, "Answered": round((one["ok"] + one["failed"]) / one["total"], 2) if one["total"] else 0.0, "Failed": one["failed"], "Retries": one["retries"],
+            "Quality": one["quality"], "n": one["scored"], "Latency, s": one["latency_s"], "1st token, s": one["first_token_s"],
+            "Cost, $": one["cost_usd"], "Tokens": f"{one['prompt_tokens']:,} → {one['completion_tokens']:,}",
         }
         for name, one in models.items()
     ]  # fmt: skip
     seconds = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="benchmark-live",
+        pd.DataFrame(rows), hide_index=True, placeholder="–", key="benchmark-live",
         column_config={
             "Answered": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1), "Quality": seconds, "Latency, s": seconds,
-            "First token, s": seconds, "Cost, $": st.column_config.NumberColumn(format="%.4f"),
+            "n": st.column_config.NumberColumn(help="Answers with a score."), "1st token, s": seconds,
+            "Cost, $": st.column_config.NumberColumn(format="%.4f", help="Of the answers that report their tokens, at the prices of models.yaml."),
+            "Tokens": st.column_config.TextColumn(help="Sent → received, as the endpoints report them."),
         },
     )  # fmt: skip
 
@@ -103,8 +105,20 @@ def show_phase(run) -> None:
     if message or not run.status.get("total"):
         text = PHASES.get(run.phase, run.phase) + (" " + literal(message) if message else "")
         (st.error if run.phase == "failed" else st.info)(text, icon=":material/info:")
+    more = _more_budget(run) if run.phase == "budget" else {}
     if st.button("Continue this run", icon=":material/resume:", type="primary", help="Asks only what has no answer yet.", disabled=not may("maintainer")):
         person = writer("maintainer")
         if person is not None:
-            bench().resume_benchmark(person, run.id)
+            bench().resume_benchmark(person, run.id, **more)
             st.rerun()
+
+
+def _more_budget(run) -> dict[str, Any]:
+    """The budget to go on with, twice the old one to begin with."""
+    plan, (calls, cost, _) = bench().benchmark_plan(run.id), st.columns(3)
+    more: dict[str, Any] = {}
+    if plan.most_calls is not None:
+        more["most_calls"] = int(calls.number_input("At most so many requests in all", plan.most_calls, None, 2 * plan.most_calls, key=f"benchmark_more_calls_{run.id}"))
+    if plan.most_usd is not None:
+        more["most_usd"] = float(cost.number_input("At most so many dollars in all", plan.most_usd, None, 2 * plan.most_usd, key=f"benchmark_more_cost_{run.id}"))
+    return more

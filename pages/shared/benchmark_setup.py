@@ -11,11 +11,13 @@ from lab.errors import InputError, LabError
 from pages.shared.frame import bench, literal, show_error
 from pages.shared.people import writer
 
+CODE = "<style>" + ", ".join(f".st-key-{key} textarea" for key in ("benchmark_models", "benchmark_queries_text")) + " { font-family: monospace; font-size: 0.85rem; white-space: pre; }</style>"
 EDITABLE = 200_000
 """Bytes up to which queries are shown in a field."""
 
 
 def setup_view() -> None:
+    st.caption("Ask your models your queries at OpenAI-compatible endpoints, score the answers, and train selectors on them.")
     person = writer("maintainer", "A run says who started it.")
     if person is None:
         return
@@ -25,6 +27,7 @@ def setup_view() -> None:
         state.benchmark_kept, state.benchmark_queries = models, queries.encode()
     if "benchmark_models" not in state:
         state.benchmark_models = state.benchmark_kept
+    st.html(CODE)
     left, right = st.columns(2, gap="large")
     with left:
         models = _models()
@@ -145,7 +148,7 @@ def _health(found) -> None:
     else:
         st.success(f"All {len(found)} models answer.", icon=":material/check:")
     seconds = st.column_config.NumberColumn(format="%.3f")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Latency, s": seconds, "First token, s": seconds}, key="benchmark-health")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config={"Latency, s": seconds, "First token, s": seconds}, key="benchmark-health")
 
 
 def _preview(models: str, plan: Plan) -> None:

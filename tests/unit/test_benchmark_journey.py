@@ -149,6 +149,16 @@ def test_cancel_keeps_what_was_answered_and_continue_asks_the_rest(shared, serve
     assert sum(server.asked.values()) == 100
 
 
+def test_a_run_that_stopped_at_its_budget_goes_on_with_a_larger_one(shared, server):
+    bench, anna = shared, shared.actor("Anna")
+    name = bench.start_benchmark(anna, models_yaml(server, "even"), jsonl(queries(20)), Plan(most_calls=7))
+    wait(lambda: bench.benchmark_run(name).phase == "budget")
+    assert (sum(server.asked.values()), bench.benchmark_run(name).about) == (7, "20 queries × 1 model")
+    bench.resume_benchmark(anna, name, most_calls=15)
+    wait(lambda: bench.benchmark_run(name).phase == "budget" and sum(server.asked.values()) > 7)
+    assert (sum(server.asked.values()), bench.benchmark_plan(name).most_calls) == (15, 15)
+
+
 def test_what_a_server_refuses_is_refused_before_and_inside_the_process(shared, server, monkeypatch):
     bench, anna = shared, shared.actor("Anna")
     with pytest.raises(InputError, match="api_key is written out"):
