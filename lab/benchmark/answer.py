@@ -91,7 +91,7 @@ async def _try(cell: Cell, desk: Desk, mode: str, reserve: float) -> Reply | Cal
         return failed
     except LabError as error:
         cost = 0.0
-        return CallFailed("address", str(error))
+        return CallFailed("address", desk.asker.redact(str(error)))
     finally:
         desk.budget.end(reserve, cost)
         desk.settled.set()

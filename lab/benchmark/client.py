@@ -54,7 +54,7 @@ class Asker:
     """Talks to the addresses of one run; each is looked up and checked once, and again only after its connection failed."""
 
     def __init__(self, rules: Rules, redact: Redactor, lookup: Lookup = system_lookup) -> None:
-        self._rules, self._redact, self._lookup = rules, redact, lookup
+        self._rules, self.redact, self._lookup = rules, redact, lookup
         self._pins: dict[str, Pinned] = {}
         self._clients: dict[str, httpx2.AsyncClient] = {}
         self._tls: ssl.SSLContext | None = None
@@ -128,7 +128,7 @@ class Asker:
         message = choice.get("message") if choice else None
         if not isinstance(message, dict):
             raise CallFailed("malformed", "the answer has no choices[0].message")
-        return Reply(self._redact(_text(message.get("content"))), latency_s, None, *_usage(value), _reason(choice), False)
+        return Reply(self.redact(_text(message.get("content"))), latency_s, None, *_usage(value), _reason(choice), False)
 
     async def _stream(self, response: httpx2.Response, start: float) -> Reply:
         """Server-sent events; a stream that ends without [DONE] and without a finish reason was cut."""
@@ -157,7 +157,7 @@ class Asker:
                 reason, last_s = _reason(choice), time.perf_counter() - start
         if not done and reason is None:
             raise CallFailed("truncated", f"the stream ended after {len(parts)} parts without a finish")
-        return Reply(self._redact("".join(parts)), last_s or time.perf_counter() - start, first_s, *usage, reason, True)
+        return Reply(self.redact("".join(parts)), last_s or time.perf_counter() - start, first_s, *usage, reason, True)
 
     def _error_inside(self, value: dict[str, Any]) -> None:
         if value.get("error"):
@@ -174,7 +174,7 @@ class Asker:
 
     def _short(self, message: object) -> str:
         """One line without secrets."""
-        return " ".join(self._redact(str(message) or type(message).__name__).split())[:300]
+        return " ".join(self.redact(str(message) or type(message).__name__).split())[:300]
 
 
 async def _start_of(response: httpx2.Response, most: int = 4_000) -> bytes:

@@ -17,6 +17,9 @@ from lab.benchmark.rules import Rules
 from lab.errors import InputError
 
 DEFAULT_URL = "http://localhost:8000/v1"
+TEXTS = ("name", "endpoint", "api_key", "headers", "model", "extra")
+"""Fields whose variables are replaced; elsewhere a number is wanted, and a message about it shows the variable's name, not its value."""
+OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 SENSITIVE = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 KNOWN = (
     "name", "endpoint", "api_key", "headers", "max_tokens", "temperature", "model", "concurrency", "requests_per_minute", "timeout_s",
@@ -88,9 +91,11 @@ def read_models(text: str, environment: Mapping[str, str], rules: Rules, name: s
         expand = Expansion(environment, allowed)
         if rules.variables is not None:
             _refuse_literal_keys(entry, where)
-        filled = _filled(entry, expand, where)
+            if variables(str(entry.get("name"))):
+                raise InputError(f"{where}: a variable in a name would be shown.", "Write the name out.")
+        filled = {key: _filled(value, expand, where) if key in TEXTS else value for key, value in entry.items()}
         endpoints.append(_endpoint(filled, where))
-        secrets |= _secrets(entry, filled, expand, where)
+        secrets |= _secrets(entry, filled, expand, where, ("name",) if rules.variables is not None else ("name", "model"))
         unknown = sorted(set(entry) - set(KNOWN))
         if unknown:
             notes.append(f"{where}: not used: {', '.join(map(str, unknown))}.")
@@ -143,11 +148,11 @@ def _filled(value: Any, expand: Expansion, where: str) -> Any:
     return [_filled(one, expand, where) for one in value] if isinstance(value, list) else value
 
 
-def _secrets(entry: Mapping[str, Any], filled: Mapping[str, Any], expand: Expansion, where: str) -> set[str]:
-    """Values that may never be written: the key, headers that look like one, and what variables put anywhere but into a name."""
+def _secrets(entry: Mapping[str, Any], filled: Mapping[str, Any], expand: Expansion, where: str, open_fields: Sequence[str]) -> set[str]:
+    """Values that may never be written: the key, headers that look like one, and what variables put anywhere but into ``open_fields``."""
     headers = filled.get("headers")
     out = {str(value) for header, value in (headers.items() if isinstance(headers, dict) else ()) if SENSITIVE.search(str(header))}
-    kept = yaml.safe_dump({key: value for key, value in entry.items() if key not in ("name", "model")})
+    kept = yaml.safe_dump({key: value for key, value in entry.items() if key in TEXTS and key not in open_fields})
     return out | {str(filled.get("api_key") or "")} | {expand(found[0], where) for found in VARIABLE.finditer(kept)}
 
 
@@ -169,6 +174,9 @@ def _endpoint(entry: Mapping[str, Any], where: str) -> Endpoint:
     texts, key = {str(header): str(value) for header, value in headers.items()}, str(entry.get("api_key") or "")
     if not all(value.isascii() and value.isprintable() and header.isascii() for header, value in (*texts.items(), ("api_key", key))):
         raise InputError(f"{where}: a header or the key has characters that HTTP does not allow.", "Use printable ASCII on one line.")
+    ours = sorted(header for header in texts if header.lower() in OUR_HEADERS)
+    if ours:
+        raise InputError(f"{where}: the header {', '.join(ours)} is set by the lab itself.", "Leave it out.")
     extra = entry.get("extra") or {}
     if not isinstance(extra, dict):
         raise InputError(f"{where}: 'extra' is no mapping.", "Write fields of the request, for example 'extra: {seed: 1}'.")

@@ -58,7 +58,7 @@ async def _check(asker: Asker, endpoint: Endpoint) -> Health:
     except CallFailed as failed:
         return Health(endpoint.name, False, cause=failed.cause, message=failed.message)
     except LabError as error:
-        return Health(endpoint.name, False, cause="address", message=str(error))
+        return Health(endpoint.name, False, cause="address", message=asker.redact(str(error)))
     raise AssertionError("a mode answers or raises")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab.benchmark.endpoints import Endpoint
+from lab.benchmark.endpoints import Endpoint, Models
 from lab.benchmark.limits import reserve_usd
 from lab.benchmark.prompts import content
 from lab.benchmark.queries import Query
@@ -80,12 +80,14 @@ def check_budget(plan: Plan, endpoints: Sequence[Endpoint]) -> None:
         )
 
 
-def preview(plan: Plan, endpoints: Sequence[Endpoint], queries: Sequence[Query]) -> dict[str, Any]:
-    """A dry run: how many calls, what they could cost at most (None where a price is missing), and one request a model. Asks nobody."""
+def preview(plan: Plan, models: Models, queries: Sequence[Query]) -> dict[str, Any]:
+    """A dry run: how many calls, what they could cost at most (None where a price is missing), and one request a model, no secret in it. Asks nobody."""
+    endpoints = models.endpoints
     check_budget(plan, endpoints)
     most = sum(reserve_usd(one.endpoint, one.content) for one in cells(endpoints, queries, plan.concise))
+    examples = [{"model": one.endpoint.name, "endpoint": one.endpoint.url, "request": one.endpoint.body(one.content)} for one in cells(endpoints, queries[:1], plan.concise)]
     return {
         "queries": len(queries), "models": len(endpoints), "calls": len(queries) * len(endpoints),
         "cost_usd_at_most": most if all(one.priced for one in endpoints) else None,
-        "examples": [{"model": one.endpoint.name, "endpoint": one.endpoint.url, "request": one.endpoint.body(one.content)} for one in cells(endpoints, queries[:1], plan.concise)],
+        "examples": models.redact.every(examples),
     }  # fmt: skip

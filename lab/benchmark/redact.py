@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 HIDDEN = "[secret]"
@@ -21,3 +22,11 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def every(self, value: Any) -> Any:
+        """``value`` as JSON knows it, with each text in it, keys too, without secrets."""
+        if isinstance(value, dict):
+            return {self(key) if isinstance(key, str) else key: self.every(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.every(one) for one in value]
+        return self(value) if isinstance(value, str) else value

@@ -166,7 +166,7 @@ def run_learn(options: argparse.Namespace) -> int:
 def _dry(plan, models, queries) -> int:
     from lab.benchmark.plan import preview
 
-    seen = preview(plan, models.endpoints, queries.rows)
+    seen = preview(plan, models, queries.rows)
     cost = "unknown: some model has no price" if seen["cost_usd_at_most"] is None else f"at most ${seen['cost_usd_at_most']:.4f}, without retries"
     print(f"{seen['queries']} queries × {seen['models']} models = {seen['calls']} calls; cost {cost}. Nobody was asked.")
     print_json(seen["examples"])

@@ -78,7 +78,7 @@ class Benchmarking(People, Selecting):
 
     def benchmark_preview(self, models: str, queries: bytes, plan: Plan) -> dict[str, Any]:
         """A dry run: calls, cost at most, one request a model. Nobody is asked."""
-        return preview(plan, self.benchmark_models(models).endpoints, parse_queries(queries).rows)
+        return preview(plan, self.benchmark_models(models), parse_queries(queries).rows)
 
     def benchmark_health(self, actor: Actor, text: str) -> list[Health]:
         """One small request to each model. AccessError unless a maintainer asks."""

@@ -13,6 +13,7 @@ import pytest
 from lab.benchmark.addresses import is_public, pin
 from lab.benchmark.client import Asker, CallFailed
 from lab.benchmark.endpoints import Endpoint, read_models, simple_models
+from lab.benchmark.health import check
 from lab.benchmark.plan import Plan, preview
 from lab.benchmark.prompts import content
 from lab.benchmark.queries import Query, parse_queries
@@ -99,6 +100,45 @@ def test_on_a_server_keys_are_variables_and_only_the_allowed_ones():
     with pytest.raises(InputError, match="CLOSED may not be used"):
         one("models: [{name: m, extra: {user: '${CLOSED}'}}]", {"CLOSED": KEY}, SHARED)
     assert one("models: [{name: b, endpoint: 'http://10.0.0.5:8000/v1', api_key: '${CLOSED}'}]", {"CLOSED": KEY}, SHARED).api_key == KEY
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": "${OPEN}"}, {"temperature": "${OPEN}"}, {"timeout_s": "${OPEN}"}, {"stream": "${OPEN}"}, {"name": "${OPEN}"}, {"endpoint": "${OPEN}"},
+        {"colour": "${OPEN}"}, {"model": "${OPEN}"}, {"extra": {"user": "${OPEN}"}}, {"extra": "${OPEN}"}, {"headers": {"X": "${OPEN}"}}, {"endpoint": "https://x/${OPEN}"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wherever_a_key_is_put_its_value_is_not_shown(fields):
+    """By a person who may use a variable of the server but not read it."""
+    entry = {"name": "m", "endpoint": "https://x.example/v1", "api_key": "${OPEN}"} | fields
+    try:
+        models = read_models(json.dumps({"models": [entry]}), {"OPEN": KEY}, SHARED)
+        told = json.dumps(preview(Plan(), models, [Query("hi")])) + models.endpoints[0].name + str(models.notes)
+    except InputError as error:
+        told = str(error)
+    assert KEY[:9] not in told
+
+
+def test_a_key_in_the_name_of_a_host_is_not_shown_when_nobody_has_that_address():
+    models = read_models("models: [{name: m, endpoint: 'https://${OPEN}.example/v1'}]", {"OPEN": KEY}, SHARED)
+
+    async def lookup(host, port):
+        return []
+
+    async def go():
+        async with Asker(SHARED, models.redact, lookup) as asker:
+            return await check(asker, models.endpoints)
+
+    found = asyncio.run(go())[0]
+    assert (found.cause, KEY in found.message) == ("address", False)
+
+
+@pytest.mark.parametrize("header", ["Host", "content-length", "Transfer-Encoding", "connection"])
+def test_headers_that_frame_a_request_are_the_labs_own(header):
+    with pytest.raises(InputError, match="is set by the lab itself"):
+        one(json.dumps({"models": [{"name": "m", "headers": {header: "x"}}]}))
 
 
 @pytest.mark.parametrize(
@@ -217,12 +257,12 @@ def test_choices_are_shown_unless_the_query_shows_them():
 
 def test_a_dry_run_counts_and_bounds_the_cost_and_shows_a_request():
     models = read_models("models: [{name: m, max_tokens: 100, price_input_per_1k_usd: 1, price_output_per_1k_usd: 10}]", {}, Rules.own())
-    seen = preview(Plan(), models.endpoints, [Query("abcd"), Query("xy")])
+    seen = preview(Plan(), models, [Query("abcd"), Query("xy")])
     assert seen["calls"] == 2
     assert seen["cost_usd_at_most"] == pytest.approx((104 + 102) / 1000 * 1 + 2 * 100 / 1000 * 10)
     assert seen["examples"][0]["request"]["messages"] == [{"role": "user", "content": "abcd"}]
     free = simple_models(["m"], "http://x/v1")
-    assert preview(Plan(), free.endpoints, [Query("a")])["cost_usd_at_most"] is None
+    assert preview(Plan(), free, [Query("a")])["cost_usd_at_most"] is None
 
 
 def test_extra_fields_are_sent_and_null_removes_one():
