@@ -126,6 +126,7 @@ def test_from_two_files_to_selectors_through_a_killed_process(visit, address, en
     endpoint.latency_s |= {"adder": 0.01, "speller": 0.01}
     page.get_by_role("button", name="Continue this run").click()
     expect(page.get_by_text(re.compile("of 300 answers · Done, but some models were left out"))).to_be_visible()  # the killed process never said so
+    one.settled()  # while a page is drawn anew, parts of the old one stand beside the new
     expect(page.get_by_text("Results by model")).to_be_visible()
     expect(page.get_by_text("Left out: dead: given up after")).to_be_visible()
     assert rows.read_bytes().count(b"\n") > before
