@@ -49,8 +49,8 @@ async def answer(cell: Cell, desk: Desk, pace: Pace, mode: str) -> dict[str, Any
     clock = asyncio.get_running_loop().time
     begun = clock()
     for attempt in range(1, cell.endpoint.retries + 2):
-        await pace.turn()
-        async with desk.gate:
+        await pace.turn(desk.gate)
+        try:
             await _fits(desk, reserve)
             desk.in_flight += 1
             desk.budget.start(reserve)
@@ -58,6 +58,8 @@ async def answer(cell: Cell, desk: Desk, pace: Pace, mode: str) -> dict[str, Any
             desk.told()
             sent_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             reply = await _try(cell, desk, mode, reserve)
+        finally:
+            desk.gate.release()
         if isinstance(reply, Reply):
             value = await _scored(cell, desk, reply.text)
             return _row(cell, _kept(reply.text), value, reply, attempt, waited_s, sent_at)

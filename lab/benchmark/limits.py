@@ -29,17 +29,15 @@ class Pace:
         self._gap_s = 60 / min(rates) if rates else 0.0
         self._next = 0.0
 
-    async def turn(self) -> None:
-        """Returns when the next call may start."""
+    async def turn(self, gate: asyncio.Semaphore) -> None:
+        """Returns with a place in ``gate`` when the next call may start. Who waits for the address leaves the place to others."""
         while True:
+            await gate.acquire()
             now = time.monotonic()
             if now >= self._next:
                 self._next = now + self._gap_s
                 return
-            if self._gap_s:
-                wait, self._next = self._next - now, self._next + self._gap_s
-                await asyncio.sleep(wait)
-                return
+            gate.release()
             await asyncio.sleep(self._next - now)
 
     def pause(self, seconds: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import os
 import signal
@@ -137,6 +139,34 @@ def test_concurrency_and_rate_of_an_address_hold(server, tmp_path):
     assert time.monotonic() - begun >= 5 * 0.05
     gaps = [later - earlier for earlier, later in zip(server.times["c"], server.times["c"][1:], strict=False)]
     assert sum(gaps) >= 5 * 0.05 * 0.9
+
+
+def test_calls_that_waited_for_a_place_start_at_the_rate_of_their_address_and_after_its_pause():
+    from lab.benchmark.endpoints import Endpoint
+    from lab.benchmark.limits import Pace
+
+    starts = []
+
+    async def go():
+        gate, pace = asyncio.Semaphore(1), Pace([Endpoint("m", "http://x/v1", "m", requests_per_minute=3000)], 4)
+        await gate.acquire()  # a slow call to another address
+
+        async def call():
+            await pace.turn(gate)
+            starts.append(time.monotonic())
+            gate.release()
+
+        calls = [asyncio.create_task(call()) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        pace.pause(0.2)
+        paused = time.monotonic()
+        gate.release()
+        await asyncio.gather(*calls)
+        return paused
+
+    paused = asyncio.run(go())
+    assert starts[0] - paused >= 0.199
+    assert min(later - earlier for earlier, later in itertools.pairwise(starts)) >= 0.019
 
 
 def test_the_overall_concurrency_holds_over_all_addresses(tmp_path):
