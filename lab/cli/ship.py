@@ -20,6 +20,7 @@ def add(commands) -> None:
     retrain = commands.add_parser("retrain", help="train a candidate on the curation set", description="Train, evaluate, publish and judge a candidate, in a process of its own.")
     retrain.add_argument("--recipe", default="", help="a recipe of models/recipes.yaml (default: the champion's)")
     retrain.add_argument("--epochs", type=int, help="instead of the recipe's")
+    retrain.add_argument("--learning-rate", type=float, help="instead of the recipe's")
     retrain.add_argument("--seed", type=int, help="instead of the recipe's")
     retrain.add_argument("--wait", action="store_true", help="show the progress and the verdict")
     retrain.add_argument("--anyway", action="store_true", help="even if no label has changed")
@@ -74,7 +75,8 @@ def run_preview(options: argparse.Namespace) -> int:
 
 def run_retrain(options: argparse.Namespace) -> int:
     bench = workbench()
-    changes = {name: value for name, value in (("epochs", options.epochs), ("seed", options.seed)) if value is not None}
+    given = (("epochs", options.epochs), ("learning_rate", options.learning_rate), ("seed", options.seed))
+    changes = {name: value for name, value in given if value is not None}
     job = bench.start_retrain(person(bench, options), options.recipe, changes, options.anyway)
     print(f"job {job.id} is {job.status}")
     bar, shown = Bar(), 0
@@ -141,6 +143,7 @@ def run_promote(options: argparse.Namespace) -> int:
     bench = workbench()
     done = bench.promote(person(bench, options), options.version, bench.champion().id, options.reason)
     print(f"{done.version[:12]} serves since {done.at_utc[:19]} UTC; it replaced {done.replaced[:12]}")
+    print(bench.plain_loss(done.version) or "A plain gateway loads all of it.")
     return 0
 
 
@@ -159,7 +162,9 @@ def run_rollback(options: argparse.Namespace) -> int:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    print(workbench().export_version(options.version, options.folder))
+    bench = workbench()
+    print(bench.export_version(options.version, options.folder))
+    print(bench.plain_loss(options.version) or "A plain gateway loads all of it.")
     return 0
 
 

@@ -32,7 +32,7 @@ def percent(share: float, interval: list[float] | None = None) -> str:
 def model_card(facts: Facts, provider: Provider) -> str:
     parts = [
         f"---\n{_metadata(facts, provider)}\n---", f"# Domain router {facts.version.short}",
-        f"Routes a prompt to one of {len(facts.domains)} domains: a frozen encoder ({cell(facts.encoder)}) and a trained head.",
+        f"Routes a prompt to one of {len(facts.domains)} domains: a frozen encoder ({cell(facts.encoder)}) and a trained head{', with a lexical part on n-grams beside it' if facts.lexical_file else ''}.",
         "## Performance", _performance(facts), "## Architecture", _architecture(facts), "## Training", _recipe(facts), "## Transparency (Regulation (EU) 2024/1689)",
         _transparency(facts, provider), "## Training data sources", sources_table(facts), "## Files", _files(facts), "## Domains", ", ".join(map(cell, facts.domains)) + ".",
     ]  # fmt: skip
@@ -74,12 +74,28 @@ def _performance(facts: Facts) -> str:
         ["Macro-F1", f"{metrics['macro_f1']:.3f} ({inside['macro_f1'][0]:.3f} to {inside['macro_f1'][1]:.3f})"],
         ["Expected calibration error", f"{metrics['ece']:.3f} ({metrics.get('calibration', NOT_KNOWN)})"],
     ]  # fmt: skip
+    rows += _alone_rows(facts)
     weak = [domain for domain, row in metrics["per_domain"].items() if row["support"] and not row["judged"]]
     return "\n\n".join([
         table(["figure", "value, 95 % interval"], rows),
         f"Test set: {metrics['n']} prompts that were not trained on, hash `{bound['data_sha256'][:12]}`, encoder `{bound['encoder_id']}` ({bound['precision']}).",
         f"Too few test prompts to judge: {', '.join(map(cell, weak))}." if weak else "Every domain has enough test prompts to be judged.",
     ])  # fmt: skip
+
+
+def _alone_rows(facts: Facts) -> list[list[object]]:
+    """What a plain gateway gets of a router with a lexical part."""
+    alone = facts.head_alone
+    if not facts.lexical_file:
+        return []
+    if not alone:
+        return [["Head alone, as a plain gateway loads it", "not measured"]]
+    inside = alone["intervals"]
+    return [
+        ["Top-1 accuracy, head alone (what a plain gateway gets)", percent(alone["top1"], inside["top1"])],
+        ["Top-3 accuracy, head alone", percent(alone["top3"], inside["top3"])],
+        ["Macro-F1, head alone", f"{alone['macro_f1']:.3f} ({inside['macro_f1'][0]:.3f} to {inside['macro_f1'][1]:.3f})"],
+    ]
 
 
 def _architecture(facts: Facts) -> str:
@@ -105,10 +121,16 @@ def _recipe(facts: Facts) -> str:
     if not recipe:
         return "How it was trained is not known."
     kept = facts.ours.get("kept_epoch")
+    lexical = (
+        f"Lexical part: TF-IDF of hashed word and character n-grams, a linear support vector machine per domain (squared hinge, C {recipe['lexical_cost']:g}), "
+        "weights in 8 bits; its share of the score is fitted on validation prompts. "
+        if facts.lexical_file
+        else ""
+    )
     return (
         f"{LOSSES.get(recipe['loss'], recipe['loss'])}; AdamW, learning rate {recipe['learning_rate']:g} ({recipe['schedule']}), weight decay "
         f"{recipe['weight_decay']:g}, batch size {recipe['batch_size']}, {recipe['epochs']} epochs (kept: number {kept}), dropout {recipe['dropout']:g}, seed {recipe['seed']}. "
-        f"Calibration on validation prompts: {(facts.ours.get('calibration') or {}).get('kind', 'none')}. "
+        f"{lexical}Calibration on validation prompts: {(facts.ours.get('calibration') or {}).get('kind', 'none')}. "
         f"Corpus `{str(facts.ours.get('corpus_sha256'))[:12]}`, split `{str(facts.ours.get('split_sha256'))[:12]}`."
     )
 
@@ -121,10 +143,13 @@ def _transparency(facts: Facts, provider: Provider) -> str:
         else f"Not known. {provider.copyright_status}"
     )
     made = f"same inputs and library versions give weights {facts.weights[0][:16]}" if facts.recipe else "the recipe is not known"
+    made += f" and lexical part {facts.lexical_file[0][:16]}" if facts.recipe and facts.lexical_file else ""
+    kind = f"Two-layer MLP head ({thousands(facts.head_parameters)} parameters)"
+    kind += f" and a lexical part on n-grams ({thousands(facts.lexical_parameters)} weights)" if facts.lexical_file else ""
     scope = "; ".join(provider.out_of_scope) or NOT_STATED
     rows: list[list[object]] = [
         ["Provider", provider.said("provider")], ["Role under AI Act", provider.said("role")],
-        ["Adapter type", f"Two-layer MLP head ({thousands(facts.head_parameters)} parameters)"], ["Base model", facts.encoder],
+        ["Adapter type", kind], ["Base model", facts.encoder],
         ["License", provider.said("license_spdx")], ["Intended use", provider.said("intended_use")], ["Out of scope", scope],
         ["Risk classification", provider.said("risk_classification")], ["Training data origin", origin], ["Reproducibility", made], ["Contact", provider.said("contact")],
     ]  # fmt: skip
@@ -164,7 +189,9 @@ def evaluated(facts: Facts) -> dict[str, Any]:
     metrics = facts.metrics
     if not metrics:
         return {"top1_accuracy": None, "top3_accuracy": None, "validation_set_size": None, "measured_on": "nothing was measured"}
+    alone = facts.head_alone
+    extra = {"head_alone": {"top1_accuracy": alone["top1"], "top3_accuracy": alone["top3"], "macro_f1": alone["macro_f1"]}} if alone else {}
     return {
         "top1_accuracy": metrics["top1"], "top3_accuracy": metrics["top3"], "macro_f1": metrics["macro_f1"], "validation_set_size": metrics["n"],
-        "measured_on": f"test side {metrics['bound_to']['data_sha256']}", "intervals_95": metrics["intervals"],
+        "measured_on": f"test side {metrics['bound_to']['data_sha256']}", "intervals_95": metrics["intervals"], **extra,
     }  # fmt: skip

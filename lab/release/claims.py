@@ -17,7 +17,9 @@ FIELDS = {
     "active_parameters_per_token": "total_parameters", "head_parameters": "head_parameters", "epochs": "epochs", "batch_size": "batch_size",
     "lr": "learning_rate", "seed": "seed", "top1_accuracy": "top1", "top3_accuracy": "top3", "top1_acc": "top1", "top3_acc": "top3", "macro_f1": "macro_f1",
     "weighted_f1": "weighted_f1", "validation_set_size": "evaluated_rows", "grand_total": "corpus_rows", "corpus_sha256": "corpus_sha256",
-    "split_sha256": "split_sha256",
+    "split_sha256": "split_sha256", "lexical_parameters": "lexical_parameters", "lexical_file.size_bytes": "lexical_size_bytes",
+    "lexical_file.sha256_expected": "lexical_sha256", "head_alone.top1_accuracy": "head_alone_top1", "head_alone.top3_accuracy": "head_alone_top3",
+    "head_alone.macro_f1": "head_alone_macro_f1",
 }  # fmt: skip
 """The field of a record (its last key, or its last two) → the figure it states."""
 
@@ -27,6 +29,10 @@ PATTERNS = {
     "top1": rf"\btop-1(?: accuracy)?[\s:|=]*{NUMBER}(?P<unit> ?%)?",
     "top3": rf"\btop-3(?: accuracy)?[\s:|=]*{NUMBER}(?P<unit> ?%)?",
     "macro_f1": rf"\bmacro-F1[\s:|=]*{NUMBER}(?P<unit> ?%)?",
+    "head_alone_top1": rf"\btop-1 accuracy, head alone[\s:|=]*{NUMBER}(?P<unit> ?%)?",
+    "head_alone_top3": rf"\btop-3 accuracy, head alone[\s:|=]*{NUMBER}(?P<unit> ?%)?",
+    "head_alone_macro_f1": rf"\bmacro-F1, head alone[\s:|=]*{NUMBER}(?P<unit> ?%)?",
+    "lexical_parameters": rf"(?:lexical|n-grams)[^\n]{{0,40}}?\(?{NUMBER}(?P<unit> ?[kM])? weights",
     "head_parameters": rf"(?:head|MLP|adapter)[^\n]{{0,60}}?\(?{NUMBER}(?P<unit> ?[kM])? parameters",
     "evaluated_rows": rf"(?:validation|test) set[\s:|=]*{NUMBER} prompts",
     "corpus_rows": rf"\bcorpus[^.\n\d]{{0,30}}{NUMBER}(?: [a-z\-]+)? prompts",

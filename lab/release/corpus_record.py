@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -25,11 +26,16 @@ def corpus_record(facts: Facts, rebuilt_at_utc: str | None = None) -> dict[str, 
         "corpus_sha256": snapshot.corpus_sha256, "split_sha256": snapshot.split_sha256, "split_rows": made["split_rows"],
         "sources": [
             {
-                "domain": one["domain"], "huggingface_repo": one["source"] or None, "config": None, "split": None,
-                "license_spdx": one["license_spdx"] or None, "rows_used": one["rows"], "note": None,
+                "domain": one["domain"], "huggingface_repo": one["source"] if _is_repository(one["source"]) else None, "config": None, "split": None,
+                "license_spdx": one["license_spdx"] or None, "rows_used": one["rows"], "note": None if _is_repository(one["source"]) else one["source"] or None,
             }
             for one in made["sources"]
         ],
         "per_language": made["per_language"], "left_out": made["left_out"], "renamed": made["renamed"],
         "totals": {"per_domain": dict(sorted(totals.items()))}, "grand_total": len(snapshot.labels),
     }  # fmt: skip
+
+
+def _is_repository(source: str) -> bool:
+    """Whether a source reads owner/name, as the hub's data sets do."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None

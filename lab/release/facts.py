@@ -9,6 +9,7 @@ from typing import Any
 from lab.release.snapshot import Snapshot
 from lab.release.versions import Version
 from lab.router.folder import WEIGHTS
+from lab.router.lexical_file import LEXICAL
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Facts:
         return self.version.files[WEIGHTS]
 
     @property
+    def lexical_file(self) -> tuple[str, int] | None:
+        """(sha256, size in bytes) of the lexical part, None for a router without one."""
+        return self.version.files.get(LEXICAL)
+
+    @property
+    def head_alone(self) -> dict[str, Any] | None:
+        """Figures of a gateway that loads the weights file alone, on the same test prompts; None if they were not measured."""
+        return (self.metrics or {}).get("head_alone")
+
+    @property
     def total_parameters(self) -> int | None:
         return None if self.encoder_parameters is None else self.encoder_parameters + self.head_parameters + self.lexical_parameters
 
@@ -57,6 +68,10 @@ class Facts:
             out |= {key: self.metrics[key] for key in ("top1", "top3", "macro_f1", "weighted_f1", "ece")} | {
                 "evaluated_rows": self.metrics["n"]
             }
+        if self.head_alone:
+            out |= {f"head_alone_{key}": self.head_alone[key] for key in ("top1", "top3", "macro_f1")}
+        if self.lexical_file:
+            out |= {"lexical_parameters": self.lexical_parameters, "lexical_sha256": self.lexical_file[0], "lexical_size_bytes": self.lexical_file[1]}
         if self.snapshot:
             out["corpus_rows"] = len(self.snapshot.labels)
         return {key: value for key, value in out.items() if value is not None}

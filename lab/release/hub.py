@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.errors import ArtefactError, InputError
 from lab.release.gateway import import_folder
@@ -87,6 +88,7 @@ def pull(
     *,
     endpoint: str | None = None,
     token: str | bool | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Version:
     """A repository as a version under ``root``: under its own id if it holds a sound version of this lab, else imported with what is
@@ -101,7 +103,7 @@ def pull(
             )  # fmt: skip
         progress("pull", 1, 1)
         folder = _without_records(Path(scratch))
-        return import_folder(root, folder, about={"pulled_from": repository, "revision": revision or "main"}, progress=progress)
+        return import_folder(root, folder, about={**(about or {}), "pulled_from": repository, "revision": revision or "main"}, progress=progress)
 
 
 def _without_records(folder: Path) -> Path:

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,9 +70,15 @@ def add(database: Database, actor: Actor, kind: str, params: Mapping[str, Any]) 
         if other is not None:
             raise InputError(f"A {kind} by {other.who} is {other.status} since {other.created_at_utc[:16]}.", "Wait for it, or cancel it.")
         job_id = uuid.uuid4().hex
-        row = {"id": job_id, "kind": kind, "params": canonical(dict(params)).decode(), "status": "queued", "created_at_utc": now()}
+        row = {"id": job_id, "kind": kind, "params": canonical(dict(params)).decode(), "status": "queued", "created_at_utc": _later(connection)}
         connection.execute(sa.insert(jobs).values(row | {"who": actor.name, "verified": actor.verified}))
         return _get(connection, job_id)
+
+
+def _later(connection: sa.Connection) -> str:
+    """Now, or just after the newest job if the clock went backwards: jobs are read in this order, and the newest verdict counts."""
+    newest, at = connection.scalar(sa.select(sa.func.max(jobs.c.created_at_utc))), now()
+    return at if newest is None or at > newest else (datetime.fromisoformat(newest) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def claim(database: Database, job_id: str, worker: str) -> Job | None:

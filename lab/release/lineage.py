@@ -9,6 +9,7 @@ from lab.release.cards import LOSSES, evaluated
 from lab.release.facts import Facts
 from lab.release.provider import Provider
 from lab.router.folder import WEIGHTS
+from lab.router.lexical_file import LEXICAL
 
 HEAD = "2-layer MLP (Linear → GELU → Dropout → Linear)"
 
@@ -40,21 +41,29 @@ def lineage(facts: Facts, provider: Provider, deployment: Deployment | None = No
                 "training_data_script": provider.training_data_script or None, "libraries": facts.ours.get("libraries"),
             },
         },
-        "weights_file": {"filename": WEIGHTS, "size_bytes": size, "sha256_expected": digest},
+        "weights_file": {"filename": WEIGHTS, "size_bytes": size, "sha256_expected": digest}, **_lexical_file(facts),
         "architecture": {
             "family": "Encoder + classifier head", "encoder_kind": facts.encoder, "head_kind": HEAD + (" and a lexical part on n-grams" if facts.lexical_parameters else ""),
             "head_hidden_dim": facts.hidden_dim, "num_domains": len(facts.domains), "head_parameters": facts.head_parameters,
-            "lexical_parameters": facts.lexical_parameters,
-            "total_parameters": facts.total_parameters, "active_parameters_per_token": facts.total_parameters,
+            "lexical_parameters": facts.lexical_parameters, "total_parameters": facts.total_parameters, "active_parameters_per_token": facts.total_parameters,
         },
         "training_data": _data(facts, provider),
         "training_method": {
             "loss": LOSSES.get(recipe.get("loss", ""), recipe.get("loss")), "optimizer": f"AdamW lr={recipe['learning_rate']:g}" if recipe else None,
+            "lexical": f"linear support vector machines on TF-IDF of n-grams, C {recipe['lexical_cost']:g}" if recipe and facts.lexical_file else None,
             "epochs": recipe.get("epochs"), "batch_size": recipe.get("batch_size"), "seed": recipe.get("seed"), "hardware": provider.hardware or None,
             **_cost(facts, provider), "metrics_final": evaluated(facts),
         },
         "modifications_post_download": list(provider.modifications), "intended_use": provider.intended_use or None, "out_of_scope": list(provider.out_of_scope),
     }  # fmt: skip
+
+
+def _lexical_file(facts: Facts) -> dict[str, Any]:
+    """The second weights file of a hybrid router; nothing for others."""
+    if facts.lexical_file is None:
+        return {}
+    digest, size = facts.lexical_file
+    return {"lexical_file": {"filename": LEXICAL, "size_bytes": size, "sha256_expected": digest}}
 
 
 def _data(facts: Facts, provider: Provider) -> dict[str, Any]:

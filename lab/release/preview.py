@@ -21,7 +21,9 @@ import numpy as np
 from lab.errors import InputError
 from lab.evaluation.compare import difference_interval
 from lab.files import canonical, sha256_bytes
+from lab.release.preview_lexical import concerned, lexical_change
 from lab.router.dataset import Dataset
+from lab.router.lexical import Lexical
 from lab.router.recipe import Recipe
 from lab.router.train import Epoch, TrainingSet, train_head
 
@@ -97,14 +99,15 @@ def shadow_recipe(recipe: Recipe) -> Recipe:
 
 def preview(
     champion: Logits, names: list[str], before: tuple[Dataset, np.ndarray], after: tuple[Dataset, np.ndarray], recipe: Recipe,
-    baseline: Baseline | None = None, side: str = SIDE, scale: float = 1.0, progress: Callable[[str, int, int], None] = lambda stage, done, of: None,
+    baseline: Baseline | None = None, side: str = SIDE, scale: float = 1.0, lexical: Lexical | None = None, progress: Callable[[str, int, int], None] = lambda stage, done, of: None,
 ) -> tuple[Preview, Baseline]:  # fmt: skip
     """``champion`` answers over ``names``; ``before`` and ``after`` are the corpus it was trained on and the corpus of now, each with the
     (n, D) vectors of its rows.
 
     An added row counts in the old run as what the champion answers for it, a removed one in the new run likewise: so the two runs have
     the same rows. ``side`` may be any side but train. Pass the returned Baseline back in to halve the time. The refits are of the
-    embedding head; ``scale`` is the slope that a lexical part gives its logits (the lexical part itself is not refitted).
+    embedding head; ``scale`` is the slope that a lexical part gives its logits, and what the labels do to the part ``lexical`` itself is
+    worked out by lab.release.preview_lexical.
     """
     (old, _), (new, new_vectors) = before, after
     held = new.side(side)
@@ -124,11 +127,29 @@ def preview(
     place = {domain: n for n, domain in enumerate(domains)}
     served = scale * baseline.logits  # a domain that the champion lacks is taken as the refits see it
     served[:, [place[name] for name in names]] = champion(held_vectors, [new.rows[n].text for n in held])
-    report = _report(served, served + scale * (logits - baseline.logits), domains, new, held)
+    change = logits - baseline.logits
+    if lexical is not None:
+        progress("move the n-grams", 0, 1)
+        held_texts = [new.rows[n].text for n in held]
+        change[:, [place[name] for name in names]] += _lexical(lexical, recipe, names, (ids, vectors, texts), (_labels(old), _labels(new)), held_texts)
+    report = _report(served, served + scale * change, domains, new, held)
     found = Preview(
         **report, changes=changes(old, new), side=side, epochs=short.epochs, corpus_before=old.corpus_sha256, corpus_after=new.corpus_sha256
     )
     return found, baseline
+
+
+def _lexical(
+    lexical: Lexical, recipe: Recipe, names: list[str], rows: tuple[list[str], np.ndarray, list[str]], labels: tuple[dict[str, Label], dict[str, Label]], held: list[str]
+) -> np.ndarray:  # fmt: skip
+    """(n, N) change of what the lexical part adds to the logits of the ``held`` prompts. ``rows``: ids, vectors, texts of all that train."""
+    ids, vectors, texts = rows
+    changed = np.asarray([n for n, one in enumerate(ids) if labels[0].get(one) != labels[1].get(one)], dtype=np.int64)
+    if len(changed) == 0:
+        return np.zeros((len(held), len(names)))
+    near = concerned(changed, vectors)
+    old, new = ([one.get(ids[n]) for n in near] for one in labels)
+    return float(lexical.blend[0]) * lexical_change(lexical, recipe.lexical_cost, names, [texts[n] for n in near], old, new, held)
 
 
 def changes(old: Dataset, new: Dataset) -> dict[str, int]:

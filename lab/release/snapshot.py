@@ -48,25 +48,25 @@ class Snapshot:
         return {CORPUS: (json.dumps(head, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode(), LABELS: jsonl_dump(lines)}
 
 
-def take_snapshot(dataset: Dataset, revision: str, source: str = "", licence: str = "") -> Snapshot:
+def take_snapshot(dataset: Dataset, revision: str, stated: Mapping[str, tuple[str, str]] | None = None) -> Snapshot:
     """Of the rows that were trained, validated and tested on. Languages of rows without one are detected (2 s for 15 000).
 
-    ``source`` and ``licence`` are those of rows that state none of their own (the corpus's own provenance record).
+    ``stated``: text id → (source, licence), for rows that state none of their own (lab.corpus.provenance).
     """
     rows, splits = dataset.rows, dataset.splits
     labels = tuple(
         sorted((Label(row.id, row.domain, row.also, side) for row, side in zip(rows, splits, strict=True)), key=lambda one: (one.id, one.domain, one.also))
     )  # fmt: skip
-    return Snapshot(revision, dataset.corpus_sha256, dataset.split_sha256, labels, composition(dataset, source, licence))
+    return Snapshot(revision, dataset.corpus_sha256, dataset.split_sha256, labels, composition(dataset, stated or {}))
 
 
-def composition(dataset: Dataset, source: str, licence: str) -> dict[str, Any]:
+def composition(dataset: Dataset, stated: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """Counts that the records quote: sides, domains, languages, sources with their licences, labels a row."""
     rows, splits = dataset.rows, dataset.splits
     sides = {domain: dict.fromkeys(SIDES, 0) for domain in dataset.domains}
     for row, side in zip(rows, splits, strict=True):
         sides[row.domain][side] += 1
-    sources = Counter((row.domain, row.source or source, row.licence or licence) for row in rows)
+    sources = Counter((row.domain, *((row.source, row.licence) if row.source or row.licence else stated.get(row.id, ("", "")))) for row in rows)
     return {
         "split_rows": {side: splits.count(side) for side in SIDES},
         "per_domain": sides,
@@ -85,7 +85,8 @@ def read_snapshot(files: Mapping[str, bytes]) -> Snapshot:
         lines = [(number, value) for number, value in jsonl_parse(files[LABELS])]
         labels = tuple(Label(value["id"], value["domain"], tuple(value["also"]), value["split"]) for _, value in lines)
         fixed = {key: head[key] for key in ("revision", "corpus_sha256", "split_sha256", "rows")}
-    except (KeyError, TypeError, ValueError) as error:
+        made = _in_order({key: value for key, value in head.items() if key not in (*fixed, "format")})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtefactError(
             f"{CORPUS} or {LABELS} is no corpus snapshot ({type(error).__name__}: {error}).", "Restore the version."
         ) from None
@@ -95,8 +96,14 @@ def read_snapshot(files: Mapping[str, bytes]) -> Snapshot:
             f"{LABELS} holds {len(labels)} labels with corpus hash {found[0][:12]}, but {CORPUS} states {fixed['rows']} with {fixed['corpus_sha256'][:12]}.",
             "Restore the version.",
         )
-    rest = {key: value for key, value in head.items() if key not in (*fixed, "format")}
-    return Snapshot(fixed["revision"], fixed["corpus_sha256"], fixed["split_sha256"], labels, rest)
+    return Snapshot(fixed["revision"], fixed["corpus_sha256"], fixed["split_sha256"], labels, made)
+
+
+def _in_order(made: dict[str, Any]) -> dict[str, Any]:
+    """Sides as they are read, languages by how many; the file has its keys in the order of the alphabet."""
+    sides = {domain: {side: row[side] for side in SIDES} for domain, row in made["per_domain"].items()}
+    languages = dict(sorted(made["per_language"].items(), key=lambda one: (-one[1], one[0])))
+    return made | {"split_rows": {side: made["split_rows"][side] for side in SIDES}, "per_domain": sides, "per_language": languages}
 
 
 @dataclass(frozen=True)

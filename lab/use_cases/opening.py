@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from lab.curation.intake import import_shipped
 from lab.curation.taxonomy_store import mirror
 from lab.database.connect import Database
 from lab.errors import ArtefactError, EncoderError, InputError
-from lab.files import read_json
+from lab.files import read_json, sha256_file
 from lab.home import Home
 from lab.release.gateway import mirrored
 from lab.release.versions import Version, list_versions
@@ -52,6 +53,19 @@ class CorpusIndex:
         return [row.text for row in self.rows]
 
 
+@dataclass(frozen=True)
+class Named:
+    """A version as it is called here. ``shipped``: it is read from models/routers, under that name."""
+
+    name: str
+    path: Path
+    shipped: bool
+
+
+def _called(version: Version) -> str:
+    return str(version.about.get("name") or version.short)
+
+
 class Opening:
     """Opens each thing once, under a lock; what it hands out is immutable."""
 
@@ -66,7 +80,7 @@ class Opening:
         self._predictions = {}
         self._kinds: dict[tuple, str] = {}
         self._live: dict[str, Any] = {}
-        self._version_names: tuple[int, dict[str, Path]] | None = None
+        self._version_names: tuple[int, dict[str, Named]] | None = None
         self._files: dict[Path, tuple[Any, Any]] = {}
 
     @property
@@ -143,23 +157,39 @@ class Opening:
         names = [*self.shipped_names(), *self._version_paths()]
         return sorted(names, key=lambda name: name != self.serving_name())
 
-    def _version_paths(self) -> dict[str, Path]:
-        """Name → folder of the versions that were made or imported here, newest first."""
+    def _known_versions(self) -> dict[str, Named]:
+        """Id → version with the one name it has everywhere: where several share one, all but the router that is shipped now get their id's beginning."""
         root = self.home.versions
         try:
             key = os.stat(root).st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return {}
         if self._version_names is None or self._version_names[0] != key:
-            found = [one for one in list_versions(root) if isinstance(one, Version) and one.about.get("origin") != "shipped"]
+            found = [one for one in list_versions(root) if isinstance(one, Version)]
             found.sort(key=lambda one: str(one.about.get("made_at_utc", "")), reverse=True)
-            self._version_names = (key, {str(one.about.get("name") or one.short): one.path for one in reversed(found)})
-        return dict(reversed(self._version_names[1].items()))
+            taken = Counter([*(_called(one) for one in found if not self._is_shipped_now(one)), *self.shipped_names()])
+            self._version_names = (key, {one.id: self._named(one, taken) for one in found})
+        return self._version_names[1]
+
+    def _named(self, version: Version, taken: Counter[str]) -> Named:
+        name, shipped = _called(version), self._is_shipped_now(version)
+        return Named(name if shipped or taken[name] == 1 else f"{name} {version.short}", version.path, shipped)
+
+    def _is_shipped_now(self, version: Version) -> bool:
+        """Whether the project ships just this router; after an upgrade a version that it shipped before is one of its own."""
+        folder = self.home.routers / _called(version)
+        if version.about.get("origin") != "shipped" or not (folder / WEIGHTS).is_file():
+            return False
+        return all(sha256_file(folder / name) == version.files[name][0] for name in (WEIGHTS, META))
+
+    def _version_paths(self) -> dict[str, Path]:
+        """Name → folder of the versions that are not shipped, newest first."""
+        return {one.name: one.path for one in self._known_versions().values() if not one.shipped}
 
     def serving_name(self) -> str:
         """The name of the router that answers when none is named: the champion, or before any promotion the default one."""
-        version = mirrored(self.home.serving)
-        return next((name for name, path in self._version_paths().items() if path.name == version), self.settings.default_router)
+        named = self._known_versions().get(mirrored(self.home.serving) or "")
+        return named.name if named else self.settings.default_router
 
     def router(self, name: str | Path | None = None) -> Router:
         """A shipped router or a version by name, or any router folder by path; the one that serves if none is named."""

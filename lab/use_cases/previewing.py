@@ -123,7 +123,7 @@ class Previewing(Registry):
             router, recipe = champion.router, Recipe(**champion.router.ours["recipe"])
             sides = self._both_sides(router, champion.id, before, after)
             scale = 1.0 if router.lexical is None else float(router.lexical.blend[1])
-            found, self._baseline = preview(router.logits, router.domains, sides[0], sides[1], recipe, self._baseline, scale=scale, progress=progress)
+            found, self._baseline = preview(router.logits, router.domains, sides[0], sides[1], recipe, self._baseline, scale=scale, lexical=router.lexical, progress=progress)
             self._preview = ((revision, self.taxonomy, champion.id), found)
             return found
 

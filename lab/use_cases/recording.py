@@ -109,7 +109,8 @@ class Recording(Examining):
 
     def pull_version(self, actor: Actor, repository: str, revision: str | None = None, endpoint: str | None = None) -> Version:
         self.require(actor, "maintainer")
-        return hub.pull(self._registry, repository, revision, endpoint=endpoint)
+        about = {"name": repository.rpartition("/")[2], "made_at_utc": now(), "who": actor.name, "verified": actor.verified}
+        return hub.pull(self._registry, repository, revision, endpoint=endpoint, about=about)
 
     # zips
 

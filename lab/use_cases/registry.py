@@ -10,15 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab.corpus.provenance import stated_sources
 from lab.curation.intake import SHIPPED
 from lab.curation.state import Actor
 from lab.database.connect import now
-from lab.errors import InputError
+from lab.errors import InputError, SettingsError
 from lab.release import gateway, jobs, promotions
 from lab.release.gate import Verdict, may_promote, override
 from lab.release.promotions import Promotion
 from lab.release.snapshot import take_snapshot
-from lab.release.versions import Broken, Problem, Version, find_version, list_versions, publish, verify
+from lab.release.versions import Broken, Problem, Version, find_version, list_versions, publish, read_version, verify
 from lab.use_cases.collecting import Collecting
 
 RETRAIN, GATE = "retrain", "gate"
@@ -48,18 +49,25 @@ class Registry(Collecting):
         """The folder of versions, with the shipped routers in it and the default one serving."""
         root = self.home.versions
         with self._lock:
-            there = {one.about.get("name") for one in list_versions(root) if isinstance(one, Version) and one.about.get("origin") == "shipped"}
+            there = {one.name for one in self._known_versions().values() if one.shipped}
             for name in self.shipped_names():
                 if name not in there:
                     publish(root, self.home.routers / name, about={"origin": "shipped", "name": name}, extra=self._shipped_snapshot(name))
-            with self.database.read() as connection:
-                serving = promotions.champion(connection)
-            if serving is None:
-                first = next(one for one in self._sound() if one.about.get("name") == self.settings.default_router)
-                with contextlib.suppress(InputError):  # another process has started the registry at the same time
-                    promotions.add(self.database, SHIPPED, first.id, "", "promote", {}, "shipped with Router Lab")
+            self._serve_shipped()
             self.mirror()
         return root
+
+    def _serve_shipped(self) -> None:
+        """The default router serves until somebody promotes another; after an upgrade of the project it is the new one."""
+        shipped = {named.name: one for one, named in self._known_versions().items() if named.shipped}
+        with self.database.read() as connection:
+            last = next(iter(promotions.history(connection)), None)
+        if last is not None and ((last.who, last.verified) != (SHIPPED.name, SHIPPED.verified) or last.version in shipped.values()):
+            return
+        if self.settings.default_router not in shipped:
+            raise SettingsError(f"The default router '{self.settings.default_router}' is not shipped.", f"Set ROUTER_LAB_ROUTER to one of: {', '.join(shipped)}.")
+        with contextlib.suppress(InputError):  # another process has started the registry at the same time
+            promotions.add(self.database, SHIPPED, shipped[self.settings.default_router], last.version if last else "", "promote", {}, "shipped with Router Lab")
 
     def _shipped_snapshot(self, name: str) -> dict[str, bytes]:
         """Of the shipped corpus, if the router was trained on just that."""
@@ -70,7 +78,11 @@ class Registry(Collecting):
         own_names = None if set(router.domains) <= set(self.taxonomy.by_name) else self.taxonomy.v5_labels()
         dataset = build_dataset(self.corpus.rows, self.taxonomy, self.frozen_split, own_names, reserved_ids(self.home))
         same = router.ours.get("corpus_sha256") == dataset.corpus_sha256 and router.ours.get("split_sha256") == dataset.split_sha256
-        return take_snapshot(dataset, "shipped").files() if same else {}
+        return take_snapshot(dataset, "shipped", self._stated_sources).files() if same else {}
+
+    @cached_property
+    def _stated_sources(self) -> dict[str, tuple[str, str]]:
+        return stated_sources(self.home.corpus, self.corpus.rows)
 
     def _sound(self) -> list[Version]:
         return [one for one in list_versions(self.home.versions) if isinstance(one, Version)]
@@ -81,10 +93,10 @@ class Registry(Collecting):
         with self.database.read() as connection:
             serving = promotions.champion(connection)
         verdicts = self._verdicts()
-        out = []
-        for one in list_versions(root):
+        out, listed, names = [], list_versions(root), self._known_versions()
+        for one in listed:
             broken = isinstance(one, Broken)
-            name = one.id[:12] if broken else str(one.about.get("name") or one.short)
+            name = names[one.id].name if one.id in names else one.id[:12]
             out.append(VersionInfo(one, name, one.id == serving, verdicts.get(one.id), tuple(one.problems) if broken else ()))
         return sorted(out, key=lambda info: "" if isinstance(info.version, Broken) else str(info.version.about.get("made_at_utc", "")), reverse=True)
 
@@ -101,8 +113,14 @@ class Registry(Collecting):
         """By name, id or the beginning of an id; "champion" is the one that serves. InputError if there is none."""
         if given == "champion":
             return self.champion()
-        named = [one for one in self._sound_now() if one.about.get("name") == given]
-        return named[0] if named else find_version(self._registry, given)
+        root = self._registry
+        named = next((one.path for one in self._known_versions().values() if one.name == given), None)
+        if named is not None:
+            return read_version(named)
+        alike = [one.name for one in self._known_versions().values() if one.name.startswith(f"{given} ")]
+        if given and len(alike) > 1:
+            raise InputError(f"{len(alike)} versions are called '{given}'.", f"Name one of: {', '.join(alike)}.")
+        return find_version(root, given)
 
     def _sound_now(self) -> list[Version]:
         _ = self._registry
@@ -158,12 +176,16 @@ class Registry(Collecting):
     def import_version(self, actor: Actor, folder: Path, name: str = "") -> Version:
         """A router folder from elsewhere; what it does not say is listed in its ``about``."""
         self.require(actor, "maintainer")
-        about = {"name": name or folder.resolve().name, "made_at_utc": now(), "who": actor.name}
+        about = {"name": name or folder.resolve().name, "made_at_utc": now(), "who": actor.name, "verified": actor.verified}
         return gateway.import_folder(self._registry, folder, about=about)
 
     def export_version(self, given: str, folder: Path) -> Path:
         """The three files that a gateway loads."""
         return gateway.export(self.version(given), folder)
+
+    def plain_loss(self, given: str) -> str:
+        """What a gateway that knows no n-grams loses of a version; "" for nothing."""
+        return gateway.plain_loss(self.version(given))
 
     # jobs
 

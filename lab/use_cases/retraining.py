@@ -128,6 +128,7 @@ class Retraining(Previewing):
         from lab.evaluation.out_of_fold import NAME, save
 
         began, encoder, texts = time.monotonic(), self.encoder(champion.router.encoder_name, REFERENCE), [row.text for row in dataset.rows]
+        told("encode", 0, len(texts))
         vectors = self.vectors.encode(encoder, texts, lambda done, of: told("encode", done, of))
         with Folds(dataset, vectors, recipe) as folds:
             router = self._train(folder, dataset, encoder, recipe, told)
@@ -141,7 +142,7 @@ class Retraining(Previewing):
             "origin": "retrain", "name": name, "made_at_utc": now(), "who": job.who, "verified": job.verified, "parent": champion.id, "job": job.id,
             "revision": revision, "training_s": round(time.monotonic() - began, 2),
         }  # fmt: skip
-        extra = take_snapshot(dataset, f"event {revision}").files() | {"behaviour.json": jsonl_dump([report])}
+        extra = take_snapshot(dataset, f"event {revision}", self._stated_sources).files() | {"behaviour.json": jsonl_dump([report])}
         check = same_scores(folder, lambda one: one.logits(vectors[:512], texts[:512]))
         version = publish(self._registry, folder, about=about, extra=extra, check=check, progress=told)
         told.line(f"Version {name} {version.short} is published.")

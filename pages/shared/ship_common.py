@@ -69,13 +69,12 @@ def follow_champion() -> None:
 
 
 def labels(infos: list[VersionInfo]) -> dict[str, VersionInfo]:
-    """What a version is called on these pages → the version; its name, and its id where two have one name."""
-    names = [one.name for one in infos]
-    return {(one.name if names.count(one.name) == 1 else f"{one.name} {one.id[:12]}"): one for one in infos}
+    """Name → version; names are unique (Registry.version_list)."""
+    return {one.name: one for one in infos}
 
 
 def name_of(version_id: str, infos: list[VersionInfo]) -> str:
-    return next((name for name, one in labels(infos).items() if one.id == version_id), version_id[:12])
+    return next((one.name for one in infos if one.id == version_id), version_id[:12])
 
 
 def moment(at_utc: object) -> str:

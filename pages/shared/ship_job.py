@@ -133,6 +133,9 @@ def decide(verdict: Verdict, person: Actor | None, key: str) -> None:
         st.info(f"Another version, {literal(champion.name)}, has been promoted since. Under Models the gate can be run against it.", icon=":material/update:")
         return
     off = {"disabled": person is None, "help": NAME_FIRST if person is None else None}
+    loss = bench().plain_loss(verdict.candidate)
+    if loss:
+        st.caption(literal(loss))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if verdict.passed:
             st.button("Promote", type="primary", icon=":material/publish:", key=f"{key}-promote", on_click=doing(promote, person, verdict.candidate, champion.id), **off)

@@ -30,7 +30,7 @@ def preview_view(found: Preview) -> None:
     st.caption(
         f"Top-1 on {found.n:,} validation prompts about {found.top1_before:.1%} → {found.top1_after:.1%}, difference {100 * low:+.1f} to {100 * high:+.1f} points (95 %). "
         f"An estimate from two short refits of {found.epochs} epochs, corpus `{found.corpus_before[:12]}` → `{found.corpus_after[:12]}`; test prompts are kept for the gate."
-        + (" The refits are of the embedding head; the n-grams of this router are taken as they are." if bench().router().lexical is not None else "")
+        + (" The refits are of the embedding head; the n-grams are moved for the changed labels and the prompts near them." if bench().router().lexical is not None else "")
     )
     if not found.flips:
         st.info("No held-out prompt would be answered otherwise.", icon=":material/trending_flat:")

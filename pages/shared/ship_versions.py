@@ -226,8 +226,9 @@ def _take_out(info: VersionInfo, infos: list[VersionInfo], actor: Actor | None) 
         show_error(error)
         return
     st.markdown("**For a gateway**: router.safetensors, meta.json and label\\_map.json, as it reads them.")
-    if isinstance(info.version, Version) and info.version.router.lexical is not None:
-        st.caption("Its n-grams come along in a file of their own. A gateway that does not know it answers with the embedding head alone: a whole router, but a weaker one.")
+    loss = bench().plain_loss(info.id)
+    if loss:
+        st.caption(f"Its n-grams come along in a file of their own. {literal(loss)}")
     st.download_button("Zip for a gateway", data, f"{info.name}.zip", "application/zip", icon=":material/folder_zip:", on_click="ignore")
     if not people.may("maintainer"):
         return

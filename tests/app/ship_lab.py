@@ -6,28 +6,9 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from lab.curation.state import State, Write
 from lab.release import jobs
 from tests.ship import small
-
-
-class NoFolds:
-    """Stands for lab.use_cases.job_work.Folds where out-of-fold predictions do not matter: no process is started."""
-
-    def __init__(self, dataset, vectors, recipe) -> None:
-        self._shape = (len(dataset.rows), len(dataset.domains))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_) -> None:
-        pass
-
-    def logits(self, router, told):
-        told("out-of-fold", 1, 1)
-        return np.zeros(self._shape, dtype=np.float32)
 
 
 def make(folder: Path, project: Path):
@@ -43,7 +24,7 @@ def retrained(bench, **changes) -> str:
     from lab.use_cases import retraining
 
     job = jobs.add(bench.database, bench.actor("Anna"), "retrain", {"recipe": "lab", "changes": changes})
-    kept, retraining.Folds = retraining.Folds, NoFolds
+    kept, retraining.Folds = retraining.Folds, small.NoFolds
     try:
         assert bench.run_job(job.id, "here") == "done", bench.job(job.id).error
     finally:

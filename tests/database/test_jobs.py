@@ -100,6 +100,16 @@ def test_a_clock_that_goes_backwards_loses_nobody(database, monkeypatch):
     assert [one.status for one in watch.look()] == ["running"]
 
 
+def test_the_newest_job_stays_the_newest_when_the_clock_goes_backwards(database, monkeypatch):
+    first = jobs.add(database, ANNA, "gate", {})
+    jobs.finish(database, first.id, "done")
+    monkeypatch.setattr(jobs, "now", lambda: "1970-01-01T00:00:00.000000+00:00")
+    second = jobs.add(database, ANNA, "gate", {})
+    jobs.finish(database, second.id, "done")
+    third = jobs.add(database, ANNA, "gate", {})
+    assert [one.id for one in jobs.recent(database)] == [third.id, second.id, first.id]
+
+
 def test_a_dead_worker_of_a_cancelled_job_leaves_it_cancelled(database):
     clock = Clock()
     watch = jobs.Watch(database, clock)

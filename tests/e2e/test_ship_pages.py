@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 @contextmanager
 def app_of(bench, project: Path):
     """The address of an app on this small lab: its project folder gets the code, so that its workers find the same corpus."""
-    for name in ("lab", "pages", "static", ".streamlit"):
+    for name in ("pages", "static", ".streamlit"):
         shutil.copytree(project / name, bench.home.project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(project / "app.py", bench.home.project)
     with socket.socket() as probe:

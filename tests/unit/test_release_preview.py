@@ -8,8 +8,10 @@ import pytest
 from lab.corpus.rows import Row
 from lab.errors import InputError
 from lab.release.preview import changes, preview, shadow_recipe
+from lab.release.preview_lexical import concerned, lexical_change
 from lab.router.recipe import Recipe
 from lab.router.train import train_head
+from lab.router.train_lexical import train_lexical
 from tests.unit.release_case import RECIPE, dataset, rows, vectors
 
 
@@ -66,6 +68,41 @@ def test_the_scale_of_a_blended_champion_is_kept(old, champion):
     plain, _ = preview(champion, data.domains, old, moved, RECIPE)
     blended, _ = preview(lambda vectors, texts: 0.25 * champion(vectors, texts) - 3, data.domains, old, moved, RECIPE, scale=0.25)
     assert [(flip.text_id, flip.after) for flip in blended.flips] == [(flip.text_id, flip.after) for flip in plain.flips]
+
+
+def test_the_lexical_part_moves_as_a_full_fit_of_it_does(old):
+    data, _ = old
+    train = [data.rows[n] for n in data.side("train")]
+    held = [data.rows[n].text for n in data.side("valid")]
+    texts, names = [row.text for row in train], data.domains
+    moved = ["beta" if "oak" in row.text else row.domain for row in train]
+    labels = [[(domain, ()) for domain in some] for some in ([row.domain for row in train], moved)]
+
+    def fitted(some):
+        primary = np.asarray([names.index(domain) for domain, _ in some])
+        return train_lexical(texts, primary, np.zeros((len(train), len(names)), np.uint8), 0.5, (1, 1), 1.0)
+
+    champion, truth = (fitted(some) for some in labels)
+    found = lexical_change(champion, 0.5, names, texts, labels[0], labels[1], held)
+    wanted = truth.scores(held) - champion.scores(held)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.97 and 0.85 < (found * wanted).sum() / (wanted**2).sum() < 1.15
+    assert np.abs(found[:, names.index("alpha")]).max() < 0.1 * np.abs(found).max(), "alpha's labels did not change"
+    some = np.asarray([n for n, row in enumerate(train) if "oak" in row.text])
+    fewer = concerned(some, np.eye(len(train), 40, dtype=np.float32))
+    assert set(some) <= set(fewer) and list(fewer) == sorted(set(fewer))
+    assert not lexical_change(champion, 0.5, names, texts[:9], labels[0][:9], labels[0][:9], held).any()
+
+
+def test_added_and_removed_prompts_move_the_lexical_part(old):
+    data, _ = old
+    train = [data.rows[n] for n in data.side("train")]
+    primary = np.asarray([data.domains.index(row.domain) for row in train])
+    lexical = train_lexical([row.text for row in train], primary, np.zeros((len(train), 3), np.uint8), 0.5, (1, 1), 1.0)
+    added = lexical_change(lexical, 0.5, data.domains, ["zinc zinc"], [None], [("alpha", ())], ["zinc"])
+    assert added[0, 0] > 0 > added[0, 1]
+    gone = [row.text for row in train if row.domain == "beta"]
+    removed = lexical_change(lexical, 0.5, data.domains, gone, [("beta", ())] * len(gone), [None] * len(gone), ["zinc lead"])
+    assert removed[0, 1] < 0
 
 
 def test_a_baseline_of_other_labels_is_not_used(old, champion):

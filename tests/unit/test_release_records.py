@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lab.errors import ArtefactError, InputError, SettingsError
+from lab.release.cards import thousands
 from lab.release.claims import against, claims_of, within
 from lab.release.facts import count_parameters, facts_of
 from lab.release.gateway import export, import_folder
@@ -13,7 +14,7 @@ from lab.release.provider import Provider, read_provider
 from lab.release.records import CARD, CORPUS_RECORD, LINEAGE, NAMES, TRAINING, diff_records, export_records, records
 from lab.release.snapshot import take_snapshot
 from lab.release.versions import publish
-from tests.unit.release_case import dataset, trained
+from tests.unit.release_case import RECIPE, build, dataset, trained
 
 PROVIDER = Provider(provider="Ada & Co <b>", license_spdx="MIT", power_w=60.0, intended_use="Routing | only.", out_of_scope=("triage",))
 
@@ -120,6 +121,24 @@ def test_a_version_without_a_corpus_says_so_and_has_no_corpus_record(tmp_path):
     found = records(facts, PROVIDER)
     assert CORPUS_RECORD not in found and "not known" in found[TRAINING] and json.loads(found[LINEAGE])["training_data"]["source"] is None
     assert "Nothing was measured" in found[CARD]
+
+
+def test_a_hybrid_states_both_parts_and_what_the_head_alone_reaches(tmp_path):
+    source = build(tmp_path, recipe=RECIPE.with_changes(lexical_weight=1.0))
+    version = publish(tmp_path / "versions", source, about={}, extra=take_snapshot(dataset(), "r").files())
+    facts = facts_of(version, encoder_parameters=1_000)
+    made = records(facts, PROVIDER)
+    alone, record = facts.head_alone, json.loads(made[LINEAGE])
+    assert f"head alone (what a plain gateway gets) | {100 * alone['top1']:.1f} %" in made[CARD]
+    assert f"and a lexical part on n-grams ({thousands(facts.lexical_parameters)} weights)" in made[CARD]
+    assert record["lexical_file"]["sha256_expected"] == version.files["lexical.safetensors"][0]
+    assert record["architecture"]["lexical_parameters"] == facts.lexical_parameters > 0
+    assert record["training_method"]["metrics_final"]["head_alone"]["top1_accuracy"] == alone["top1"]
+    assert diff_records(made, facts) == []
+    wrong = {CARD: made[CARD].replace("weights)", "weights) or a lexical part of 12 weights")}
+    assert {one.name for one in diff_records(wrong, facts)} == {"lexical_parameters"}
+    with pytest.raises(ArtefactError, match="Top-1 accuracy, head alone"):
+        export_records(facts, PROVIDER, tmp_path / "out", edited={CARD: made[CARD] + "\nTop-1 accuracy, head alone: 1.5 %\n"})
 
 
 def test_every_contradiction_of_an_earlier_record_is_named(facts):
