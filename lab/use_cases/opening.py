@@ -55,11 +55,12 @@ class CorpusIndex:
 
 @dataclass(frozen=True)
 class Named:
-    """A version as it is called here. ``shipped``: it is read from models/routers, under that name."""
+    """A version as it is called here. ``shipped``: it is read from models/routers, under that name. ``former``: it was shipped once."""
 
     name: str
     path: Path
     shipped: bool
+    former: bool
 
 
 def _called(version: Version) -> str:
@@ -154,8 +155,10 @@ class Opening:
 
     def router_names(self) -> list[str]:
         """What can be looked at: the one that serves first, then the shipped routers, then versions, newest first."""
-        names = [*self.shipped_names(), *self._version_paths()]
-        return sorted(names, key=lambda name: name != self.serving_name())
+        serving = self.serving_name()
+        former = {one.name for one in self._known_versions().values() if one.former} - {serving}
+        names = [*self.shipped_names(), *(name for name in self._version_paths() if name not in former)]
+        return sorted(names, key=lambda name: name != serving)
 
     def _known_versions(self) -> dict[str, Named]:
         """Id → version with the one name it has everywhere: where several share one, all but the router that is shipped now get their id's beginning."""
@@ -173,7 +176,7 @@ class Opening:
 
     def _named(self, version: Version, taken: Counter[str]) -> Named:
         name, shipped = _called(version), self._is_shipped_now(version)
-        return Named(name if shipped or taken[name] == 1 else f"{name} {version.short}", version.path, shipped)
+        return Named(name if shipped or taken[name] == 1 else f"{name} {version.short}", version.path, shipped, not shipped and version.about.get("origin") == "shipped")
 
     def _is_shipped_now(self, version: Version) -> bool:
         """Whether the project ships just this router; after an upgrade a version that it shipped before is one of its own."""
