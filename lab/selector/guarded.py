@@ -49,15 +49,16 @@ class GuardedKnnSelector(Neighbourly):
 
     def bounds(self, rows: np.ndarray, utility: Utility | None = None, allowed: np.ndarray | None = None) -> np.ndarray:
         """(n, M) lower bounds of the gain over the best single model (of those allowed), from (n, k) training rows."""
-        mean, error = self.evidence(rows, utility, allowed)
+        utility = utility or self.utility
+        best = self.best(utility, allowed)
+        mean, error = self.evidence(rows, best, utility)
         out = mean - self.z * error
-        out[:, self.best(utility, allowed)] = 0.0
+        out[:, best] = 0.0
         return out
 
-    def evidence(self, rows: np.ndarray, utility: Utility | None = None, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(n, M) mean gain over the best single model (of those allowed) on (n, k) training rows, and its standard error."""
-        utility = utility or self.utility
-        gain, overall = self._gains(utility, self.best(utility, allowed))
+    def evidence(self, rows: np.ndarray, best: int, utility: Utility | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(n, M) mean gain over model ``best`` on (n, k) training rows, and its standard error."""
+        gain, overall = self._gains(utility or self.utility, best)
         return in_blocks(gain, rows, overall)
 
     def _gains(self, utility: Utility, best: int) -> tuple[np.ndarray, np.ndarray]:

@@ -160,9 +160,10 @@ def _by_evidence(one: SelectorSet, key: str, x: np.ndarray, candidates: Sequence
     allowed = np.asarray([not candidates or name in candidates for name in one.models])
     if not isinstance(selector, GuardedKnnSelector) or not allowed.any():
         return []
-    mean, error = selector.evidence(selector.neighbours(x), allowed=allowed)
+    best = selector.best(allowed=allowed)
+    mean, error = selector.evidence(selector.neighbours(x), best)
     ratio = np.where(allowed & (mean[0] > 0), mean[0] / np.maximum(error[0], 1e-12), 0.0)
-    single, top = one.models[selector.best(allowed=allowed)], int(ratio.argmax())
+    single, top = one.models[best], int(ratio.argmax())
     if ratio[top] <= 0:
         return []
     left = model != single

@@ -91,12 +91,12 @@ def _decisions(found: dict[str, Any]) -> None:
         {"Decision": one["name"], "Matches": "yes" if one["matched"] else "no", "Rule": _rule(one["tree"]), "Confidence": one["confidence"], "Priority": one["priority"], "Tier": one["tier"], "Line": one["line"]}
         for one in found["decisions"]
     ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="decisions-table", column_config={"Confidence": st.column_config.NumberColumn(format="%.2f")})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="decisions-table", column_config={"Confidence": st.column_config.NumberColumn(format="%.2f", width=80), "Rule": st.column_config.TextColumn(width=360, help="✓ matches, ✗ does not, ? cannot be told here; confidence in brackets")})
 
 
 def _rule(tree: dict[str, Any]) -> str:
     """A rule on one line, each part with ✓, ✗ or ? for what it said."""
     mark = {True: "✓", False: "✗"}.get(tree.get("matched"), "?")
     if "operator" in tree:
-        return f"{mark} {tree['operator']}({', '.join(_rule(one) for one in tree.get('conditions', []))})"
-    return f"{mark} {tree.get('type', 'always')}{' ' + str(tree['name']) if tree.get('name') else ''}"
+        return f"{mark} {tree['operator']}({', '.join(_rule(one) for one in tree.get('conditions', []))}) [{tree['confidence']:.2f}]"
+    return f"{mark} {tree.get('type', 'always')}{' ' + str(tree['name']) if tree.get('name') else ''} [{tree['confidence']:.2f}]"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from lab.errors import InputError
 from lab.selector.card import ranged
+from lab.selector.judge import DOMAIN
 from lab.selector.verdict import FEW
 from pages.shared.frame import bench, literal
 from pages.shared.many import to_csv
@@ -23,13 +24,13 @@ def slices_view(name: str, made: dict[str, Any]) -> None:
         st.info("This judgement was kept without its categories. Judge the selectors again to see them.", icon=":material/info:")
         return
     names = [one["strategy"] for one in made["categories"][0]["strategies"] if one["strategy"] != "Oracle"]
-    default = bench().selector_set(name).default
+    default = DOMAIN if made["verdict"].get("use") == "categories" else bench().selector_set(name).default
     if st.session_state.get("strategy") not in (None, *names):
         del st.session_state["strategy"]
     strategy = st.selectbox("Strategy", names, index=names.index(default) if default in names else 0, key="strategy", bind="query-params", width=420)
     lines = [_line(one, strategy) for one in made["categories"]]
     lines.sort(key=lambda one: -one["gain"])
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([4, 7], gap="medium")
     left.plotly_chart(gain_figure(lines), width="stretch", key="slices-chart", config={"displayModeBar": False}, alt=f"Gain of {strategy} by category; the table beside it has the figures")
     frame = pd.DataFrame(
         [
@@ -38,10 +39,10 @@ def slices_view(name: str, made: dict[str, Any]) -> None:
         ]
     )  # fmt: skip
     with right:
-        shown = frame[["Category", "Its best model", "n", "Quality"]].assign(Gain=[ranged(one, "gain", "+") for one in lines])
+        shown = frame[["Category", "Its best model", "n"]].assign(Gain=[ranged(one, "gain", "+") for one in lines])
         st.dataframe(
             shown, hide_index=True, key="slices-table", height=38 + 35 * len(frame),
-            column_config={"Category": TEXT(width=112), "Its best model": TEXT(width=120, help="By the training queries: what the domain oracle takes."), "n": st.column_config.NumberColumn(width=40), "Quality": st.column_config.NumberColumn(format="%.3f", width=58), "Gain": TEXT(width=146)},
+            column_config={"Category": TEXT(width=118), "Its best model": TEXT(width=192, help="By the training queries: what the domain oracle takes."), "n": st.column_config.NumberColumn(width=40), "Gain": TEXT(width=150, help="Of the strategy chosen, over the best single model.")},
         )  # fmt: skip
         with st.container(horizontal=True):
             st.download_button("Categories (CSV)", to_csv(frame), f"{name}-{strategy}-categories.csv", "text/csv", icon=":material/download:", on_click="ignore")
