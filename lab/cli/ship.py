@@ -117,7 +117,9 @@ def run_jobs(options: argparse.Namespace) -> int:
 
 
 def run_worker(options: argparse.Namespace) -> int:
-    os.nice(10)
+    from lab.use_cases.retraining import NICE
+
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)
     status = workbench().run_job(options.job, f"{socket.gethostname()}:{os.getpid()}")
     return 0 if status == "done" else 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -36,6 +38,9 @@ from lab.use_cases.previewing import Plan, Previewing
 from lab.use_cases.registry import GATE, RETRAIN
 
 __all__ = ["Plan", "Retraining"]
+
+NICE = 10
+"""Priority of a worker: people at the pages come first."""
 
 Work = Callable[[jobs.Job, _Told], dict[str, Any]]
 
@@ -73,6 +78,8 @@ class Retraining(Previewing):
             command = [sys.executable, "-m", "lab", "worker", job.id]
             environment = self.settings.environment(self.home.state) | {"OMP_NUM_THREADS": "1"}  # its own processes fill the cores; threads would wait for each other
             process = subprocess.Popen(command, cwd=self.home.project, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            with contextlib.suppress(OSError):  # polite from its first moment, which is when the page shows it; it may have ended already
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
             self._processes.append(process)
         return jobs.claim(self.database, job.id, f"{socket.gethostname()}:{process.pid}") or self.job(job.id)
 

@@ -120,6 +120,8 @@ def alive(session: int) -> list[int]:
 
 def test_a_killed_server_leaves_its_retrain_running_to_the_verdict(lab, candidate):
     server, job_id = served(lab)
+    worker = int(lab.job(job_id).worker.rpartition(":")[2])
+    assert os.getpriority(os.PRIO_PROCESS, worker) == 10, "people at the pages come first"
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
     done = wait_for(lab, job_id, lambda job: not job.open)
