@@ -80,7 +80,7 @@ def waterfall_figure(steps: list[dict[str, Any]]) -> go.Figure:
             y=[plot_text(one["step"], 26)], x=[one["quality"]], error_x=error, mode="markers", marker={"color": GREY, "size": 5}, showlegend=False, hoverinfo="skip"
         )
         label = f"<b>{one['quality']:.3f}</b>" + (f"  {mark}" if mark else "")
-        figure.add_annotation(y=plot_text(one["step"], 26), x=max(one["quality"], high or 0), text=label, showarrow=False, xanchor="left", xshift=8)
+        figure.add_annotation(y=plot_text(one["step"], 26), x=max(one["quality"], high or 0, base), text=label, showarrow=False, xanchor="left", xshift=8)
     ends = [end for one in steps for end in (one["quality"], one["quality_low"], one["quality_high"]) if end is not None]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     room = max(high - low, 0.05)

@@ -10,6 +10,7 @@ import pytest
 
 from lab.cli.main import parser
 from lab.home import PROJECT
+from lab.selector.card import ranged
 
 README = (PROJECT / "README.md").read_text()
 COMMANDS = sorted({line.split("#")[0].strip() for line in README.splitlines() if re.match(r"(\.venv/bin/)?python -m lab ", line)})
@@ -36,6 +37,16 @@ def test_what_a_plain_gateway_loses_is_what_was_measured():
     for key in ("top1", "macro_f1"):
         low, high = alone["intervals"][key]
         assert f"{alone[key]:.1%} [{low:.1%}, {high:.1%}]" in README
+
+
+@pytest.mark.parametrize("name", ["mmlu-pro-small", "mmlu-pro-large"])
+def test_the_figures_of_the_selectors_are_those_of_their_judgement(name):
+    report = json.loads((PROJECT / "models" / "selectors" / name / "report.json").read_text())
+    rows = {row["strategy"]: row for row in report["rows"]}
+    line = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+    for strategy in (f"Always {report['best_single'][0]}", "Domain oracle", "guarded-knn", "Oracle"):
+        assert ranged(rows[strategy], "quality", "") in line
+    assert ranged(rows["guarded-knn"], "gain", "+") in line and f"{report['n']:,} queries" in README
 
 
 def test_both_commands_that_do_all_are_named():
