@@ -63,7 +63,7 @@ class SelectorsPage(People, Selecting):
         part = Part(rows, other, chosen, best_single(table, rows, one.utility), best_by_category(table, rows, one.utility))
         made = report(judge_parts(table, x, [part], one.utility), one.default) | _more(table, x, rows, other, chosen, one.utility)
         bound = {"data_sha256": table.sha256, "encoder_id": found["encoder"]["id"], "selectors": one.sha256, "seed": options.seed}
-        return made | {"bound_to": bound, "account": account}
+        return made | {"bound_to": bound, "account": account | found}
 
     def keep_judgement(self, name: str, made: dict[str, Any]) -> Path:
         """Beside the set, as ``report.json``."""

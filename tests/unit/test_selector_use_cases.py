@@ -209,6 +209,8 @@ def test_a_judgement_by_the_command_line_is_what_the_page_shows(fake, data, tmp_
     status, out, err = run(capsys, "selectors", "judge", "mine", "--data", data, "--json")
     assert status == 0, err
     assert Path(json.loads(out)["kept"]).name == "report.json"
+    assert "kept: " in run(capsys, "selectors", "judge", "mine", "--data", data, "--form", "lab")[1]
+    run(capsys, "selectors", "judge", "mine", "--data", data)
     assert "knn (compatible)" in [row["strategy"] for row in fake.judgement("mine")["rows"]]
 
 
