@@ -31,7 +31,7 @@ def run() -> Iterator[Figure]:
     folder = tempfile.TemporaryDirectory()
     bench.__dict__["database"] = database = Database(Path(folder.name) / "lab.sqlite")
     start = time.perf_counter()
-    ids = _fill(bench, database)
+    ids = fill(bench, database)
     yield Figure(f"import of {SIZE:,} prompts, first start", f"{time.perf_counter() - start:.1f} s")
     _queue(database, ids)
     vectors = np.random.default_rng(0).normal(size=(SIZE, bench.router().head.dim)).astype(np.float32)
@@ -41,11 +41,11 @@ def run() -> Iterator[Figure]:
     bench.queues()
     yield _timed("queues and their counts", start, 0.3)
     start = time.perf_counter()
-    bench.desk_items(anna, "benchmark-1", "label-issues", 40)
+    bench.desk_items(anna, "benchmark-1", "label-issues", 80)
     yield _timed("desk opened, first time in the process", start, 8)
     start = time.perf_counter()
-    items = bench.desk_items(anna, "benchmark-2", "label-issues", 40)
-    yield _timed("desk opened, 40 items with candidates", start, 1)
+    items = bench.desk_items(anna, "benchmark-2", "label-issues", 80)
+    yield _timed("desk opened, 80 items with candidates", start, 1)
     start = time.perf_counter()
     bench.desk_neighbours(items[0].prompt.id)
     yield _timed("neighbours of an item", start, 1)
@@ -74,7 +74,7 @@ def _other(bench: Workbench, state: State) -> str:
     return next(name for name in bench.taxonomy.by_name if name != state.domain)
 
 
-def _fill(bench: Workbench, database: Database) -> list[str]:
+def fill(bench: Workbench, database: Database) -> list[str]:
     rows, given = bench.corpus.rows, []
     for n in range(SIZE):
         row = rows[n % len(rows)]

@@ -40,7 +40,7 @@ def _choose(queues: dict[str, QueueInfo]) -> QueueInfo:
         if current:
             st.warning(literal(f"There is no queue “{current[:60]}”."), icon=":material/link_off:")
         current = next((one.name for one in queues.values() if one.left), next(iter(queues)))
-    labels = {name: f"{literal(one.title)} · {one.left if one.built_at_utc else '–'}" for name, one in queues.items()}
+    labels = {name: f"{literal(one.title)} · {f'{one.left:,}' if one.built_at_utc else '–'}" for name, one in queues.items()}
     key = f"queues-{sha256_bytes(canonical([current, labels]))[:16]}"  # a radio forgets its value when a label of it changes
     with st.sidebar:
         name = st.radio("Queues and what waits in them", list(queues), list(queues).index(current), labels.get, key=key)

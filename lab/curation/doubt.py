@@ -20,6 +20,8 @@ SURE = 0.8
 """Confidently wrong: the wrong domain has at least this probability."""
 CLOSE = 0.1
 """Low margin: the two best domains are less than this apart."""
+CLOSEST = 0.05
+"""Low margin: or among this share of the labelled prompts with the least margin."""
 SAMPLE = 0.1
 """Share of the prompts that audit and second opinions draw."""
 FLOOR = 1e-3
@@ -121,7 +123,8 @@ def confidently_wrong(
 
 
 def low_margin(probabilities: np.ndarray, primary: np.ndarray, also: np.ndarray, out_of_sample: np.ndarray, level: float = CLOSE) -> Scores:
-    """1 − (first − second probability) where that is less than ``level`` and not both domains are right (Scheffer et al. 2001,
+    """1 − (first − second probability) where that is less than ``level``, or among the least CLOSEST of the labelled rows (a calibration of
+    the top-1 alone may leave no smaller margin than its floor), and not both domains are right (Scheffer et al. 2001,
     "Active hidden Markov models for information extraction"). Labelled rows only; new ones are ranked by lab.curation.candidates."""
     labelled = primary != UNKNOWN
     check_out_of_sample(out_of_sample, labelled)
@@ -129,6 +132,7 @@ def low_margin(probabilities: np.ndarray, primary: np.ndarray, also: np.ndarray,
     value = np.take_along_axis(probabilities, two, axis=1)
     margin = value[:, 0] - value[:, 1]
     right = np.take_along_axis(accepted(primary, also), two, axis=1)
+    level = max(level, float(np.quantile(margin[labelled], CLOSEST))) if labelled.any() else level
     close = labelled & (margin < level) & ~right.all(axis=1)
     other = np.where(right[:, 0], two[:, 1], two[:, 0])
     return np.where(close, 1.0 - margin, 0.0).astype(np.float32), np.where(close, other, UNKNOWN)

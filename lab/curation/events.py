@@ -222,8 +222,8 @@ def of_batch(connection: sa.Connection, batch_id: str) -> list[Event]:
 
 
 def count_changes(connection: sa.Connection, after_event: int) -> int:
-    """Changed labels since an event."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(events).where(events.c.id > after_event, events.c.changed)) or 0
+    """Prompts whose label was changed after an event; each counts once, however often."""
+    return connection.scalar(sa.select(sa.func.count(events.c.prompt_id.distinct())).where(events.c.id > after_event, events.c.changed)) or 0
 
 
 def deciders(connection: sa.Connection) -> dict[str, set[str]]:

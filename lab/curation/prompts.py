@@ -64,7 +64,7 @@ def get(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Prompt]:
 
 
 def state_of(row: sa.Row) -> State:
-    return State(row.domain, tuple(json.loads(row.also)), row.routable, row.flagged)
+    return State(row.domain, tuple(json.loads(row.also)) if row.also != "[]" else (), row.routable, row.flagged)
 
 
 def states(connection: sa.Connection, ids: Iterable[str]) -> dict[str, State]:
@@ -89,4 +89,4 @@ def everything(connection: sa.Connection, origin: str = "", labelled: bool | Non
         has = sa.and_(labels.c.domain.is_not(None), labels.c.routable)
         statement = statement.where(has if labelled else sa.not_(has))
     names = [column.name for column in prompts.columns]
-    return [(Prompt(**{name: row._mapping[prompts.c[name]] for name in names}), state_of(row)) for row in connection.execute(statement)]
+    return [(Prompt(**dict(zip(names, row, strict=False))), state_of(row)) for row in connection.execute(statement)]  # the columns of prompts come first

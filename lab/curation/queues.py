@@ -114,7 +114,7 @@ CATALOGUE: dict[str, Queue] = {
               f"Most likely wrong first; {_APART}.", makers.label_issues),
         Queue("confidently-wrong", "Confidently wrong", f"The router is at least {percent(doubt.SURE)} sure of a domain that is not the label.",
               f"Surest first; {_APART}.", makers.confidently_wrong),
-        Queue("low-margin", "Low margin", f"The two best domains are less than {percent(doubt.CLOSE)} apart.",
+        Queue("low-margin", "Low margin", f"The two best domains are less than {percent(doubt.CLOSE)} apart, or closer than in {percent(1 - doubt.CLOSEST)} of the prompts.",
               f"Closest first; {_APART}.", makers.low_margin),
         Queue("versions-disagree", "Versions disagree", "Two versions of the router name different domains. Prompts of domains that one of them lacks are left out.",
               f"Where both are sure first; {_APART}.", makers.versions_disagree),

@@ -27,7 +27,8 @@ class State:
     def __post_init__(self) -> None:
         if self.domain is not None and not self.domain:
             raise InputError("A label is empty.", "Name a domain.")
-        object.__setattr__(self, "also", tuple(sorted({one for one in self.also if one != self.domain})))
+        if self.also or not isinstance(self.also, tuple):
+            object.__setattr__(self, "also", tuple(sorted({one for one in self.also if one != self.domain})))
 
     def to_json(self) -> dict[str, Any]:
         return {"domain": self.domain, "also": list(self.also), "routable": self.routable, "flagged": self.flagged}

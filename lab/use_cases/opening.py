@@ -81,6 +81,7 @@ class Opening:
         self._predictions = {}
         self._kinds: dict[tuple, str] = {}
         self._live: dict[str, Any] = {}
+        self._known_logits: dict[str, dict[str, Any]] = {}
         self._version_names: tuple[int, dict[str, Named]] | None = None
         self._files: dict[Path, tuple[Any, Any]] = {}
 

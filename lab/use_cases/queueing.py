@@ -26,6 +26,8 @@ from lab.use_cases.probing import Probing
 
 GIVEN = ("from-matrix", "from-map", "from-try")
 CANDIDATES = 9
+KEPT_ROUTERS = 3
+"""Routers whose logits of new prompts are kept in memory: about 300 bytes a prompt."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class Queueing(Curating, Evaluating, Probing):
         fair[rows < 0] = [listed[n].id not in learnt for n in np.flatnonzero(rows < 0)]
         new = np.flatnonzero(rows < 0)
         if len(new):
-            logits[new] = self.live_logits(router, [listed[n].text for n in new], vectors[new])
+            logits[new] = self._kept_logits(router, [listed[n] for n in new], vectors[new])
         probabilities = router.calibration.probabilities(logits)
         return self._merged(router, sigmoid(logits) if probabilities is None else probabilities), fair
 
@@ -198,6 +200,17 @@ class Queueing(Curating, Evaluating, Probing):
             return set()
         snapshot = read_snapshot({name: (path / name).read_bytes() for name in (CORPUS, LABELS)})
         return {one.id for one in snapshot.labels if one.split == "train"}
+
+    def _kept_logits(self, router: Router, listed: Sequence[Prompt], vectors: np.ndarray) -> np.ndarray:
+        """(n, N) live logits; those of a prompt are computed once for each of the last routers: n-grams of 85 000 prompts take seconds."""
+        with self._lock:
+            known = self._known_logits.pop(router.sha256, {})
+            self._known_logits = dict([*self._known_logits.items()][-KEPT_ROUTERS + 1 :]) | {router.sha256: known}
+        missing = [n for n, one in enumerate(listed) if one.id not in known]
+        if missing:
+            made = self.live_logits(router, [listed[n].text for n in missing], vectors[missing])
+            known.update((listed[n].id, row) for n, row in zip(missing, made, strict=True))
+        return np.stack([known[one.id] for one in listed])
 
     def live_logits(self, router: Router, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
         return router.logits(vectors, texts)

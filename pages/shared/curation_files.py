@@ -108,7 +108,7 @@ def _export() -> None:
     st.subheader("Export", anchor=False)
     only = st.radio("What", ["Everything", "Changed only"], key="what", bind="query-params", horizontal=True, help="Changed: since the shipped corpus.")
     form = st.selectbox("Format", list(FORMATS), format_func=lambda name: FORMATS[name].title, key="format", bind="query-params")
-    st.caption(f"Labels as they are now, sha256 `{_digest(*revision())[:16]}`: what training can see of them, whatever the format.")
+    st.caption(f"Labels as they are now, sha256 {_digest(*revision())[:16]}: what training can see of them, whatever the format.")
     made = st.session_state.setdefault("exports", {})
     wanted = (*revision(), only, form)
     changed = [one.prompt.id for one in bench().changes()] if only == "Changed only" else None

@@ -82,6 +82,10 @@ def writer(needed: str = "curator", why: str = "Your name stands beside each of 
 
 
 def _ask(why: str) -> None:
+    if oidc() and st.user.is_logged_in:
+        st.warning("The identity provider has not verified your e-mail address. Verify it there, then log in again.", icon=":material/mark_email_unread:")
+        st.button("Log out", icon=":material/logout:", on_click=st.logout)
+        return
     if oidc():
         st.info("Log in to make decisions.", icon=":material/login:")
         st.button("Log in", icon=":material/login:", type="primary", on_click=st.login)

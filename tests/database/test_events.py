@@ -160,6 +160,16 @@ def test_a_flag_asks_somebody_else_for_a_second_opinion(database, prompts):
     assert log.record(database, BEN, second).state == State("b"), "the opinion was given: the flag is gone"
 
 
+def test_a_prompt_that_was_changed_twice_is_one_changed_label(database, prompts):
+    with database.read() as connection:
+        built_at = log.newest(connection)
+    log.record(database, ANNA, label(prompts[0], "a", "b", 1))
+    log.record(database, ANNA, label(prompts[0], "b", "c", 2))
+    log.record(database, ANNA, label(prompts[1], "b", "c", 3))
+    with database.read() as connection:
+        assert log.count_changes(connection, built_at) == 2
+
+
 # batches
 
 

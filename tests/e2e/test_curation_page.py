@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.axe import CHOSEN_SEGMENT, serious
 from tests.e2e.conftest import running
 
 HOSTILE = "# Title $x^2$ <img src=x onerror=alert(1)> **bold** [a](javascript:alert(1))"
@@ -150,3 +151,15 @@ def test_dark_theme_and_a_wide_screen(curation):
     for theme, width in (("dark", 1280), ("light", 1920)):
         one = curation("/curation?show=History", theme=theme, width=width)
         see(one.page.get_by_role("heading", name="Curation set"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_view_nor_on_the_queue(curation, theme):
+    one, left_out = curation("/curation?show=Changes", theme=theme), (CHOSEN_SEGMENT,) if theme == "dark" else ()
+    for name in ("Changes", "History", "Second opinions", "Conflicts", "Files", "Traffic", "Taxonomy"):
+        view(one, name)
+        assert not serious(one.page, *left_out), name
+    one.page.get_by_role("link", name="Queue", exact=True).click()
+    see(one.page.get_by_role("heading", name="Queue"))
+    one.settled()
+    assert not serious(one.page)

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.axe import serious
+
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "pages" / "shared" / "desk"
 NAMES = [one["name"] for one in json.loads((PROJECT / "models" / "taxonomy.json").read_text(encoding="utf-8"))["domains"]]
@@ -597,20 +599,13 @@ def test_a_blind_queue_hides_the_label_and_what_the_model_thinks(tab):
     expect(desk.page.get_by_role("button", name="Keep")).to_be_disabled()
 
 
-AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(one => [one.impact, one.id, one.nodes.map(node => node.target + ' ' + node.html.slice(0, 120))]))"
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(tab, theme):
-    from axe_playwright_python.base import AXE_FILE_PATH
-
     desk = tab(theme=theme)
-    desk.page.evaluate(Path(AXE_FILE_PATH).read_text(encoding="utf-8"))
     for keys in ([], ["1", "m", "2"], ["/", "k"], ["Escape", "?"], ["Escape", "n"], ["Space", "2"]):
         desk.press(*keys)
         desk.page.wait_for_timeout(400)
-        serious = [one for one in desk.page.evaluate(AXE) if one[0] in ("serious", "critical")]
-        assert not serious, (keys, serious)
+        assert not serious(desk.page), keys
 
 
 def test_nothing_needs_scrolling_at_1280_by_900(tab):

@@ -103,6 +103,12 @@ def test_low_margin_is_high_where_two_domains_are_close():
     assert other.tolist() == [B, UNKNOWN, A]
 
 
+def test_the_closest_twentieth_counts_where_the_calibration_leaves_a_gap_between_first_and_second():
+    rows = [[0.5 + 0.001 * n, 0.3 - 0.001 * n, 0.2] for n in range(100)]  # no margin is below 0.2
+    score, _ = doubt.low_margin(*problem(rows, [A] * 100))
+    assert np.flatnonzero(score).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_versions_disagree_scores_the_less_sure_of_the_two():
     first, primary, also, sample = problem([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.9, 0.1, 0.0]], [A, A, C], {1: [B]})
     second = np.asarray([[0.3, 0.7, 0.0], [0.3, 0.7, 0.0], [0.3, 0.7, 0.0]], dtype=np.float32)

@@ -263,7 +263,7 @@ class View {
     const desk = this.desk, box = desk.outbox, $ = this.$;
     if (!box) return;
     const left = Math.max(desk.left, desk.shelf.length);
-    $("count").textContent = desk.readOnly ? `${plural(left, "prompt")} waiting` : `${desk.done} done · ${left} left`;
+    $("count").textContent = desk.readOnly ? `${plural(left, "prompt")} waiting` : `${desk.done} done · ${left.toLocaleString("en")} left`;
     $("bar").max = Math.max(1, desk.done + left);
     $("bar").value = Math.max(0, desk.done);
     const n = box.waiting.size;
