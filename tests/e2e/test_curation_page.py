@@ -9,24 +9,26 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.axe import CHOSEN_SEGMENT, serious
-from tests.e2e.conftest import running
 
 HOSTILE = "# Title $x^2$ <img src=x onerror=alert(1)> **bold** [a](javascript:alert(1))"
 SECRET = "write to anna.example@mail.example.org about the boat"
 
 
-@pytest.fixture(scope="module")
-def own_server():
-    with running() as address:
-        yield address
+@pytest.fixture
+def curation(visit, server):
+    """The page as Anna sees it, where nothing is changed."""
+    return as_anna(visit, server)
 
 
 @pytest.fixture
-def curation(visit, own_server):
-    """The page as Anna sees it."""
+def own_curation(visit, new_server):
+    """The same in an app of the test's own: a second try of a test that writes must not meet what the first has written."""
+    return as_anna(visit, new_server)
 
+
+def as_anna(visit, address: str):
     def start(path: str, **options):
-        one = visit(own_server, **options)
+        one = visit(address, **options)
         one.context.add_init_script("localStorage.setItem('router-lab-name', 'Anna')")
         one.open(path)
         see(one.page.get_by_role("button", name=re.compile("Anna · maintainer")))
@@ -68,9 +70,9 @@ def figure(one, label: str):
     return one.page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
 
 
-def test_a_file_is_imported_seen_as_changes_and_its_batch_reverted(curation, bench):
+def test_a_file_is_imported_seen_as_changes_and_its_batch_reverted(own_curation, bench):
     row = next(one for one in bench.corpus.rows if one.domain == "docker")
-    one = curation("/curation?show=Files")
+    one = own_curation("/curation?show=Files")
     upload(one, "annotated.jsonl", [{"prompt": HOSTILE, "domain": "security"}, {"prompt": row.text, "domain": "devops"}, {"prompt": "x", "domain": "nonsense"}])
     for label, value in {"New": "1", "Other label": "1", "Refused": "1"}.items():
         expect(figure(one, label)).to_have_text(value, timeout=40_000)
@@ -86,7 +88,7 @@ def test_a_file_is_imported_seen_as_changes_and_its_batch_reverted(curation, ben
     see(one.page.get_by_test_id("stText").filter(has_text=HOSTILE))
     assert one.page.locator("img[src='x']").count() == 0
     assert "find=onerror" in one.page.url and "prompt=" in one.page.url
-    second = curation(one.page.url.removeprefix(one.base))
+    second = own_curation(one.page.url.removeprefix(one.base))
     see(second.page.get_by_test_id("stText").filter(has_text=HOSTILE))
 
     view(one, "History")
@@ -99,8 +101,8 @@ def test_a_file_is_imported_seen_as_changes_and_its_batch_reverted(curation, ben
     see(one.page.get_by_text("Nothing relabelled yet"))
 
 
-def test_a_log_is_masked_imported_and_waits_in_its_queue(curation):
-    one = curation("/curation?show=Traffic")
+def test_a_log_is_masked_imported_and_waits_in_its_queue(own_curation):
+    one = own_curation("/curation?show=Traffic")
     rows = [{"request": {"messages": [{"role": "user", "content": SECRET}]}, "chosen_domain": "general", "score": 0.4}, {"prompt": HOSTILE + " again"}]
     upload(one, "gateway.jsonl", [*rows, rows[1], {"nothing": 1}])
     for label, value in {"Records": "4", "New": "2", "Duplicates": "1", "Refused": "1"}.items():
@@ -115,8 +117,8 @@ def test_a_log_is_masked_imported_and_waits_in_its_queue(curation):
     assert "anna.example" not in one.page.content()
 
 
-def test_a_domain_is_renamed_after_a_preview_and_the_rename_taken_back(curation):
-    one = curation("/curation?show=Taxonomy")
+def test_a_domain_is_renamed_after_a_preview_and_the_rename_taken_back(own_curation):
+    one = own_curation("/curation?show=Taxonomy")
     view(one, "Rename")
     one.page.get_by_role("combobox", name=re.compile("Domain")).click()
     one.page.get_by_role("option", name="docker").click()
