@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from lab.cli.common import Bar, percent, print_json, workbench
+from lab.cli.encoders import add_own
 from lab.errors import InputError
 from lab.router.recipe import Recipe
 from lab.text.encoder import MINILM
@@ -23,8 +24,10 @@ def add(commands) -> None:
     command.add_argument("--encoder", default=MINILM, help=f"a packaged model, a folder, or a hub id (default {MINILM})")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
-    group = commands.add_parser("encoders", help="compare encoders", description="Which encoder to use.")
-    compare = group.add_subparsers(dest="what", required=True, metavar="WHAT").add_parser(
+    group = commands.add_parser("encoders", help="compare, unpack and adapt encoders", description="Which encoder to use.")
+    kinds = group.add_subparsers(dest="what", required=True, metavar="WHAT")
+    add_own(kinds)
+    compare = kinds.add_parser(
         "compare", help="quality by language, latency, size and a verdict by a stated rule", description="The first encoder is the reference."
     )
     compare.add_argument("encoder", nargs="+", help="packaged models, folders or hub ids; the first is the reference")

@@ -1,0 +1,44 @@
+"""Encoders of one's own: unpacked from a package, adapted to the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.errors import ArtefactError
+from lab.files import check_output
+from lab.text.adapt import Plan, adapt
+from lab.text.encoder import find_source
+from lab.use_cases.opening import Opening, Progress
+
+
+def adapt_encoder(
+    bench: Opening, encoder: str, output: Path, plan: Plan, *, fold: int | None = None, progress: Progress = lambda stage, done, of: None,
+    told: Callable[[int, float, float | None], None] = lambda epoch, loss, top1: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Adapt ``encoder`` to the train side of the shipped corpus; write a sentence-transformers folder. The test side is never read.
+
+    With ``fold`` (of lab.evaluation.out_of_fold) every row outside it is learnt from, and what is written serves one purpose: honest
+    figures on that fold.
+    """
+    from lab.corpus.rows import corpus_sha256
+    from lab.evaluation.behaviour import reserved_ids
+    from lab.evaluation.out_of_fold import fold_numbers
+    from lab.router.dataset import build_dataset
+
+    if output.exists() and not (output / "adapted.json").is_file():
+        raise ArtefactError(f"{output} exists and is no adapted encoder.", "Name a new folder, so that nothing is overwritten.")
+    check_output(output, folder=True)
+    dataset = build_dataset(bench.corpus.rows, bench.taxonomy, bench.frozen_split, None, reserved_ids(bench.home))
+    primary, also = dataset.labels(np.arange(len(dataset.rows)))
+    train, valid = dataset.side("train"), dataset.side("valid")
+    if fold is not None:
+        numbers = fold_numbers(dataset.rows)
+        train, valid = np.flatnonzero(numbers != fold), np.empty(0, dtype=int)
+    provenance = {"corpus_sha256": corpus_sha256(dataset.rows), "split_sha256": dataset.split_sha256, "learnt_from": "train" if fold is None else f"all but fold {fold}"}
+    source = find_source(encoder)
+    history = adapt(source, [row.text for row in dataset.rows], primary, also, train, valid, plan, output, provenance, progress, told)
+    return {"output": str(output), "encoder_id": find_source(str(output)).id(), "base_id": source.id(), "rows": len(train), "history": history} | provenance
