@@ -27,6 +27,9 @@ FILES = {"fp32": "encoder-fp32.onnx", "int8": "encoder-int8.onnx", "int8-fast": 
 MIN_MEAN_COSINE = {"fp32": 0.999999, "int8": 0.999, "int8-fast": 0.985}
 """On PROBES, which are odder than traffic: blocks reach 0.9996, dynamic 0.9898 (0.9924 on the corpus). Less means a broken export."""
 
+LARGE_TABLE = 64_000_000
+"""Bytes of float32 from which on a vocabulary's table is kept in 4 bits by ``int8`` (a multilingual one is most of the model); all-MiniLM-L6-v2 has 47 MB."""
+
 PROBES = (
     "Bonjour", "hello", "how do I flash my stm32 over swd", "Comment dimensionner un convertisseur buck 12 V vers 5 V, 3 A ?",
     "ngspice: timestep too small at t=1.2u", "SELECT name FROM users WHERE id = 3 -- why is this slow?", "def f(x):\n    return x ** 2",
@@ -135,11 +138,16 @@ def _export_fp32(model, path: Path) -> None:
 
 
 def _quantise_blocks(source: Path, target: Path) -> None:
-    import onnx
+    import onnx.version_converter
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
-    quantizer = MatMulNBitsQuantizer(onnx.load(source), bits=8, block_size=32, is_symmetric=False, accuracy_level=4)
+    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.ERROR)
+    model = onnx.load(source)
+    if max((len(one.raw_data) for one in model.graph.initializer), default=0) > LARGE_TABLE:
+        tables = MatMulNBitsQuantizer(onnx.version_converter.convert_version(model, 21), bits=4, block_size=32, is_symmetric=True, op_types_to_quantize=("Gather",))
+        tables.process()
+        model = tables.model.model
+    quantizer = MatMulNBitsQuantizer(model, bits=8, block_size=32, is_symmetric=False, accuracy_level=4, op_types_to_quantize=("MatMul",))
     quantizer.process()
     quantizer.model.save_model_to_file(str(target), False)
 

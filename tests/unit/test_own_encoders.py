@@ -88,6 +88,21 @@ def test_the_folder_is_an_encoder_whose_export_agrees_with_torch(small, tmp_path
     np.testing.assert_allclose(exported, TorchEncoder(source).encode(texts), atol=1e-5)
 
 
+def test_a_large_vocabulary_is_served_in_four_bits(small, tmp_path, monkeypatch):
+    import onnx
+
+    from lab.text import onnx_export
+
+    texts, kinds, vectors = ["the cat", "le chat", "le chien s"], [], []
+    for limit in (10**9, 0):
+        monkeypatch.setattr(onnx_export, "LARGE_TABLE", limit)
+        vectors.append(open_encoder(str(small), tmp_path / str(limit), "int8").encode(texts))
+        graph = onnx.load(next((tmp_path / str(limit)).rglob("encoder-int8.onnx"))).graph
+        kinds.append({node.op_type for node in graph.node})
+    assert (vectors[0] * vectors[1]).sum(1).min() > 0.999
+    assert "GatherBlockQuantized" in kinds[1] - kinds[0]
+
+
 def test_the_prefix_is_put_before_every_text_by_the_tokenizer(small):
     from tokenizers import Tokenizer
 
