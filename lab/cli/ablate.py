@@ -22,6 +22,7 @@ def add(commands) -> None:
     command.add_argument("--recipe", action="append", default=[], help="a recipe (may be repeated; default: all of them)")
     command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the recipe, e.g. lexical_weight=24")
     command.add_argument("--encoder", default=MINILM, help=f"a packaged model, a folder, or a hub id (default {MINILM})")
+    command.add_argument("--share", type=float, default=1.0, help="learn from this share of the rows only: a point of the learning curve (default 1)")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
     group = commands.add_parser("encoders", help="compare, unpack and adapt encoders", description="Which encoder to use.")
@@ -39,13 +40,15 @@ def add(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     bench = workbench()
     changes = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in options.set)}
+    if not 0.01 <= options.share <= 1:
+        raise InputError(f"--share is {options.share}.", "Use a number from 0.01 to 1.")
     unknown = sorted(set(changes) - set(Recipe.__dataclass_fields__) | {"name"} & set(changes))
     if unknown:
         raise InputError(f"A recipe has no field {', '.join(unknown)}.", f"Known are: {', '.join(Recipe.__dataclass_fields__)}.")
     rows = []
     for name in options.recipe or list(bench.recipes):
         recipe = _recipe(bench, name).with_changes(**changes)
-        rows.append({"row": " ".join([name, *options.set])} | ablate(bench, recipe, options.encoder, Bar()))
+        rows.append({"row": " ".join([name, *options.set])} | ablate(bench, recipe, options.encoder, Bar(), options.share))
         if not options.json:
             _print(rows[-1])
     if options.json:
@@ -75,11 +78,14 @@ def _recipe(bench, name: str) -> Recipe:
 
 
 def _print(row: dict[str, Any]) -> None:
-    apart = row["out_of_domain"]
-    print(
-        f"{row['row']}: trained in {row['train_s']:.1f} s, {row['size_bytes'] / 1e6:.1f} MB (encoder {row['encoder_bytes'] / 1e6:.0f} MB), p50 {row['latency_p50_s'] * 1e3:.2f} ms, "
-        f"out-of-domain AUROC {apart['auroc']:.3f} [{apart['auroc_interval'][0]:.3f}, {apart['auroc_interval'][1]:.3f}]"
-    )
+    if "fold" in row:
+        print(f"{row['row']}: fold {row['fold']} alone, which the adapted encoder has not seen")
+    else:
+        apart = row["out_of_domain"]
+        print(
+            f"{row['row']}: trained in {row['train_s']:.1f} s, {row['size_bytes'] / 1e6:.1f} MB (encoder {row['encoder_bytes'] / 1e6:.0f} MB), p50 {row['latency_p50_s'] * 1e3:.2f} ms, "
+            f"out-of-domain AUROC {apart['auroc']:.3f} [{apart['auroc_interval'][0]:.3f}, {apart['auroc_interval'][1]:.3f}]"
+        )
     for name, one in row["slices"].items():
         inside, taken = one["intervals"], one["coverage"]
         print(

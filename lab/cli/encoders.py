@@ -58,5 +58,6 @@ def run_adapt(options: argparse.Namespace) -> int:
     if options.json:
         print_json(account)
     else:
-        print(f"{options.output}: {account['encoder_id']}, learnt from {account['rows']:,} prompts ({account['learnt_from']})")
+        side = "the train side" if account["fold"] is None else f"all but fold {account['fold']}"
+        print(f"{options.output}: {account['encoder_id']}, learnt from {account['rows']:,} prompts ({side})")
     return 0

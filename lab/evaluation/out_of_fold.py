@@ -111,21 +111,23 @@ def end_with_parent() -> None:
 def compute(
     vectors: np.ndarray, primary: np.ndarray, also: np.ndarray, fold: np.ndarray, validation: np.ndarray, recipe: Recipe, full: np.ndarray,
     workers: int = 2, progress: Callable[[int, int], None] | None = None, texts: Sequence[str] | None = None, blend: np.ndarray | None = None,
+    learnt: np.ndarray | None = None, folds: Sequence[int] = range(FOLDS),
 ) -> np.ndarray:  # fmt: skip
     """(n, N) logits. Folds are fitted in processes of their own, one thread each.
 
     ``primary`` (n,) class ids or UNKNOWN; ``also`` (n, N); ``validation`` (n,) bool rows a recipe may pick its epoch on; ``full`` (n, N)
     logits of the full router, used for rows with an UNKNOWN label, which no head was trained on. ``texts`` (n) and ``blend`` (the full
-    router's, so that logits of all folds lie on its scale) are for a recipe with a lexical part.
+    router's, so that logits of all folds lie on its scale) are for a recipe with a lexical part. ``learnt`` (n,) bool: rows that may be
+    learnt from (default all); every row of ``folds`` is scored.
     """
     out = full.astype(np.float32).copy()
     known = primary != UNKNOWN
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         jobs = {}
-        for k in range(FOLDS):
+        for k in folds:
             inside, outside = known & (fold != k), np.flatnonzero(known & (fold == k))
             held = inside & validation if recipe.keep != "last" else np.zeros_like(inside)
-            rows = inside & ~held
+            rows = inside & ~held if learnt is None else inside & ~held & learnt
 
             def side(chosen: np.ndarray) -> TrainingSet:
                 return TrainingSet(vectors[chosen], primary[chosen], also[chosen], _at(texts, np.flatnonzero(chosen)))
@@ -136,7 +138,7 @@ def compute(
         for done, job in enumerate(as_completed(jobs), 1):
             out[jobs[job]] = job.result()
             if progress:
-                progress(done, FOLDS)
+                progress(done, len(folds))
     return out
 
 

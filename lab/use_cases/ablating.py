@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from lab.corpus.rows import corpus_sha256
+from lab.errors import InputError
+from lab.files import sha256_bytes
 from lab.router.recipe import Recipe
 from lab.use_cases.opening import REFERENCE, Opening, Progress
 
@@ -19,14 +22,17 @@ WORTH = {"macro_f1": 0.03, "latency": 2.0, "size_bytes": 60_000_000}
 """The rule of ``encoders compare``: macro-F1 gained at least, times the reference's latency at most, bytes more than it at most."""
 
 
-def ablate(bench: Opening, recipe: Recipe, encoder_name: str, progress: Progress = lambda stage, done, of: None) -> dict[str, Any]:
+def ablate(
+    bench: Opening, recipe: Recipe, encoder_name: str, progress: Progress = lambda stage, done, of: None, share: float = 1.0
+) -> dict[str, Any]:  # fmt: skip
     """One row. Trained on the shipped corpus's train side for size, time and latency; on five grouped folds for the figures.
 
-    Out-of-domain separation is on the validation side against the dev half of the out-of-domain prompts. The test side is not read.
+    Out-of-domain separation is on the validation side against the dev half of the out-of-domain prompts. The test side is not read. Below 1,
+    ``share`` of the rows outside each fold are learnt from: a point of the learning curve.
     """
     from lab.evaluation.ablation import figures, slices_of
     from lab.evaluation.behaviour import reserved_ids
-    from lab.evaluation.out_of_fold import compute, fold_numbers
+    from lab.evaluation.out_of_fold import FOLDS, compute, fold_numbers
     from lab.router.dataset import build_dataset
     from lab.router.fit import fit
     from lab.router.folder import OURS, write_router
@@ -34,29 +40,57 @@ def ablate(bench: Opening, recipe: Recipe, encoder_name: str, progress: Progress
     from lab.text.language import detect
 
     dataset = build_dataset(bench.corpus.rows, bench.taxonomy, bench.frozen_split, None, reserved_ids(bench.home))
+    held_out = _fold_left_out(encoder_name)
     encoder = bench.encoder(encoder_name, REFERENCE)
     texts = [row.text for row in dataset.rows]
     vectors = bench.vectors.encode(encoder, texts, lambda done, of: progress("encode", done, of))
+    primary, also = dataset.labels(np.arange(len(texts)))
+    fold, validation = fold_numbers(dataset.rows), np.asarray([side == "valid" for side in dataset.splits])
+    bound = {"recipe": asdict(recipe), "share": share, "encoder_id": encoder.id, "corpus_sha256": corpus_sha256(dataset.rows), "split_sha256": dataset.split_sha256}
+    fitted = {"learnt": drawn([row.id for row in dataset.rows], share), "texts": texts, "progress": lambda done, of: progress("folds", done, of)}
+    chosen = slices_of(dataset.rows, [row.lang or detect(row.text) for row in dataset.rows])
+    if held_out is not None:
+        logits = compute(vectors, primary, also, fold, validation, recipe, np.zeros((len(texts), also.shape[1])), folds=[held_out], **fitted)
+        rows = np.flatnonzero(fold == held_out)
+        parts = np.arange(len(rows)) % FOLDS  # nothing more is learnt from these rows than their calibration
+        return bound | {"fold": held_out, "slices": figures(logits[rows], primary[rows], parts, {name: one[rows] for name, one in chosen.items()}, dataset.domains)}
     start = time.perf_counter()
     trained = fit(dataset.training_set(vectors, "train"), dataset.training_set(vectors, "valid"), recipe)
     train_s = time.perf_counter() - start
-    primary, also = dataset.labels(np.arange(len(texts)))
-    fold, validation = fold_numbers(dataset.rows), np.asarray([side == "valid" for side in dataset.splits])
     blend = trained.lexical.blend if trained.lexical else None
-    logits = compute(
-        vectors, primary, also, fold, validation, recipe, trained.logits(vectors, texts), texts=texts, blend=blend,
-        progress=lambda done, of: progress("folds", done, of),
-    )  # fmt: skip
-    languages = [row.lang or detect(row.text) for row in dataset.rows]
+    logits = compute(vectors, primary, also, fold, validation, recipe, trained.logits(vectors, texts), blend=blend, **fitted)
     with tempfile.TemporaryDirectory(prefix="router-lab-") as scratch:
         folder = write_router(Path(scratch) / "row", trained.head, dataset.domains, {"embedding_model": encoder.name, OURS: {}}, lexical=trained.lexical)
         size = sum(one.stat().st_size for one in folder.path.iterdir())
         router = Router(folder, recipe.name)
-    return {
-        "recipe": asdict(recipe), "encoder_id": encoder.id, "router_sha256": router.sha256, "corpus_sha256": corpus_sha256(dataset.rows),
-        "split_sha256": dataset.split_sha256, "slices": figures(logits, primary, fold, slices_of(dataset.rows, languages), dataset.domains),
-        "out_of_domain": _separation(bench, router, encoder, dataset, vectors), "latency_p50_s": _latency(bench, router), "size_bytes": size, "encoder_bytes": _encoder_bytes(bench, encoder_name), "train_s": train_s,
+    return bound | {
+        "router_sha256": router.sha256, "slices": figures(logits, primary, fold, chosen, dataset.domains), "out_of_domain": _separation(bench, router, encoder, dataset, vectors),
+        "latency_p50_s": _latency(bench, router), "size_bytes": size, "encoder_bytes": _encoder_bytes(bench, encoder_name), "train_s": train_s,
     }  # fmt: skip
+
+
+def _fold_left_out(encoder_name: str) -> int | None:
+    """The fold that an adapted encoder has not learnt from, None for one that read no label. InputError if it has learnt from every fold."""
+    from lab.files import read_json
+    from lab.text.encoder import find_source
+
+    record = find_source(encoder_name).folder / "adapted.json"
+    if not record.is_file():
+        return None
+    adapted = read_json(record)
+    if adapted["plan"]["layers"] == 0:
+        return None
+    if adapted.get("fold") is None:
+        raise InputError(
+            f"{encoder_name} was adapted to the whole train side, so figures out of fold would be of prompts that it has learnt.",
+            "Read the test side's figures (train router), or adapt one that leaves a fold out: encoders adapt --fold 0.",
+        )
+    return int(adapted["fold"])
+
+
+def drawn(ids: Sequence[str], share: float) -> np.ndarray:
+    """(n,) bool: the rows of a share of a corpus, by hash of the text id, so that a larger share holds the smaller one."""
+    return np.asarray([int(sha256_bytes(f"share-1:{one}".encode())[:8], 16) < share * 2**32 for one in ids])
 
 
 def _separation(bench: Opening, router, encoder, dataset, vectors: np.ndarray) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def adapt_encoder(
     if fold is not None:
         numbers = fold_numbers(dataset.rows)
         train, valid = np.flatnonzero(numbers != fold), np.empty(0, dtype=int)
-    provenance = {"corpus_sha256": corpus_sha256(dataset.rows), "split_sha256": dataset.split_sha256, "learnt_from": "train" if fold is None else f"all but fold {fold}"}
+    provenance = {"corpus_sha256": corpus_sha256(dataset.rows), "split_sha256": dataset.split_sha256, "fold": fold}
     source = find_source(encoder)
     history = adapt(source, [row.text for row in dataset.rows], primary, also, train, valid, plan, output, provenance, progress, told)
     return {"output": str(output), "encoder_id": find_source(str(output)).id(), "base_id": source.id(), "rows": len(train), "history": history} | provenance

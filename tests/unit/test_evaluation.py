@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -175,6 +176,49 @@ def test_a_prompt_is_never_scored_by_a_head_that_saw_it():
     assert (logits[5:].argmax(1) == primary[5:]).mean() < 0.5
     assert (logits[:5] == 7.0).all()
     assert seen == [(k, 5) for k in range(1, 6)]
+
+
+def test_folds_may_be_chosen_and_the_rows_that_are_learnt_from_too():
+    """A row's label is its vector's sign. A row that is not learnt from is as good as one whose label is unknown."""
+    random = np.random.default_rng(1)
+    vectors = np.abs(random.normal(size=(100, 8))).astype(np.float32)
+    primary = np.arange(100) % 2
+    vectors[primary == 1] *= -1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    also, fold, none = np.zeros((100, 2), dtype=np.uint8), np.arange(100) // 20, np.zeros(100, dtype=bool)
+    full, recipe = np.full((100, 2), 7.0), Recipe("short", "ce", epochs=20, learning_rate=0.01)
+    one = compute(vectors, primary, also, fold, none, recipe, full, workers=1, folds=[3])
+    assert (one[fold == 3].argmax(1) == primary[fold == 3]).all()
+    assert (one[fold != 3] == 7.0).all()
+    fewer = compute(vectors, primary, also, fold, none, recipe, full, workers=1, folds=[3], learnt=fold != 0)
+    unknown = compute(vectors, np.where(fold == 0, UNKNOWN, primary), also, fold, none, recipe, full, workers=1, folds=[3])
+    assert (fewer[fold == 3] == unknown[fold == 3]).all()
+    assert (fewer[fold == 3] != one[fold == 3]).any()
+
+
+def test_a_larger_share_of_the_corpus_holds_the_smaller_one():
+    from lab.use_cases.ablating import drawn
+
+    ids = [str(n) for n in range(4000)]
+    half, most, every = drawn(ids, 0.5), drawn(ids, 0.75), drawn(ids, 1.0)
+    assert 0.46 < half.mean() < 0.54 and 0.71 < most.mean() < 0.79 and every.all()
+    assert not (half & ~most).any()
+
+
+@pytest.mark.parametrize(("record", "fold"), [(None, None), ({"plan": {"layers": 0}, "fold": None}, None), ({"plan": {"layers": 2}, "fold": 3}, 3), ({"plan": {"layers": 2}, "fold": None}, "refused")])
+def test_figures_out_of_fold_of_an_adapted_encoder_are_of_prompts_it_has_not_seen(tmp_path, record, fold):
+    from lab.errors import InputError
+    from lab.use_cases.ablating import _fold_left_out
+
+    (tmp_path / "config.json").write_text('{"hidden_size": 8}')
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    if record is not None:
+        (tmp_path / "adapted.json").write_text(json.dumps(record))
+    if fold == "refused":
+        with pytest.raises(InputError, match="has learnt"):
+            _fold_left_out(str(tmp_path))
+    else:
+        assert _fold_left_out(str(tmp_path)) == fold
 
 
 def test_kept_predictions_are_bound_to_router_corpus_and_order(tmp_path):
