@@ -22,6 +22,9 @@ def render() -> None:
     queues = {one.name: one for one in bench().queues()}
     queue = _choose(queues)
     person = _head(queue)
+    if not queue.left and _linked(queue):
+        desk(_about(queue, person))
+        return
     if not queue.count and queue.name not in GIVEN and not queue.built_at_utc:
         st.info(f"{literal(queue.title)} has not been built yet{'' if person else ': a curator can do that'}.", icon=":material/inbox:")
         return
@@ -31,6 +34,17 @@ def render() -> None:
     asked = desk(_about(queue, person))
     if asked in queues:
         _go(asked)
+
+
+def _linked(queue: QueueInfo) -> bool:
+    """Whether the address names a prompt: it is on the desk even where nothing waits, as a queue of one."""
+    prompt_id = st.query_params.get("prompt", "")
+    if prompt_id and not bench().state([prompt_id]):
+        st.warning(literal(f"There is no prompt “{prompt_id[:64]}”."), icon=":material/link_off:")
+        return False
+    if prompt_id:
+        st.caption(f"Only the prompt of the link is on the desk: {literal(queue.title)} {'has nothing left' if queue.built_at_utc else 'has not been built yet'}.")
+    return bool(prompt_id)
 
 
 def _choose(queues: dict[str, QueueInfo]) -> QueueInfo:

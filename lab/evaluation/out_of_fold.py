@@ -87,9 +87,10 @@ def fold_numbers(rows: Sequence[Row]) -> np.ndarray:
     return np.asarray([int(sha256_bytes(f"fold-1:{smallest[number]}".encode())[:8], 16) % FOLDS for number in group])
 
 
-def _fit_fold(
+def fit_fold(
     train: TrainingSet, valid: TrainingSet | None, outside: np.ndarray, texts: Sequence[str] | None, recipe: Recipe, blend: np.ndarray | None
 ) -> np.ndarray:
+    """(n, N) logits of the rows ``outside`` (n, D) with their ``texts``; a lexical part is added as ``blend`` says (None: as fitted on ``valid``)."""
     trained = fit(train, valid, recipe)
     if trained.lexical is not None and blend is not None:
         trained = replace(trained, lexical=replace(trained.lexical, blend=blend))
@@ -133,7 +134,7 @@ def compute(
                 return TrainingSet(vectors[chosen], primary[chosen], also[chosen], _at(texts, np.flatnonzero(chosen)))
 
             valid = side(held) if held.any() else None
-            job = pool.submit(_fit_fold, side(rows), valid, vectors[outside], _at(texts, outside), recipe, blend)
+            job = pool.submit(fit_fold, side(rows), valid, vectors[outside], _at(texts, outside), recipe, blend)
             jobs[job] = outside
         for done, job in enumerate(as_completed(jobs), 1):
             out[jobs[job]] = job.result()

@@ -147,7 +147,7 @@ class _Run:
 
     def _step(self, rows, step: int, steps: int) -> float:
         torch, (w0, b0, w3, b3), (g_w0, g_b0, g_w3, g_b3) = self.torch, self.views, self.gradients
-        x, target = self.x[rows], self.target[rows]
+        x, target = self.x.index_select(0, rows), self.target.index_select(0, rows)  # a quarter of the time of self.x[rows]
         weight = self.weight[rows] if self.weight is not None else None
         if self.recipe.mixup_alpha:
             x, target, weight = self._mixup(x, target, weight)
@@ -175,8 +175,8 @@ class _Run:
         gamma = torch._standard_gamma(torch.full((2, len(x), 1), alpha), generator=self.random)
         share = (gamma[0] / gamma.sum(0).clamp(min=1e-30)).clamp(0, 1)
         other = torch.randperm(len(x), generator=self.random)
-        mixed = torch.nn.functional.normalize(torch.lerp(x[other], x, share), dim=1)
-        return mixed, torch.lerp(target[other], target, share), None if weight is None else torch.lerp(weight[other], weight, share)
+        mixed = torch.nn.functional.normalize(torch.lerp(x.index_select(0, other), x, share), dim=1)
+        return mixed, torch.lerp(target.index_select(0, other), target, share), None if weight is None else torch.lerp(weight[other], weight, share)
 
     def _loss(self, z, target, weight):
         torch, functional, size = self.torch, self.torch.nn.functional, len(z)

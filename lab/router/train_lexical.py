@@ -10,8 +10,6 @@ from lab.errors import InputError
 from lab.router.lexical import Lexical, tf_idf
 from lab.router.ngrams import Counts, count_ngrams
 
-TOLERANCE, MOST_STEPS = 1e-2, 200
-
 
 def vocabulary(counts: Counts, fewest: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Ascending keys found in at least ``fewest`` texts (of words, of characters), and their idf: ln((1 + n) / (1 + df)) + 1."""
@@ -26,21 +24,17 @@ def train_lexical(texts: Sequence[str], primary: np.ndarray, also: np.ndarray, c
     A row is no negative example of a domain it is ``also`` of. ``weight`` is kept for blending. InputError without any n-gram.
     """
     from scipy.sparse import csr_matrix
-    from sklearn.svm import LinearSVC
+
+    from lab.router.coordinate_descent import fit_machines
 
     counts = count_ngrams(texts)
     keys, idf = vocabulary(counts, fewest)
     if len(keys) == 0:
         raise InputError(f"No n-gram is found in {min(fewest)} or more of the {len(texts)} training prompts.", "Use more rows, or a recipe without a lexical part.")  # fmt: skip
     row, column, value = tf_idf(counts, keys, idf)
-    x = csr_matrix((value.astype(np.float64), (row, column)), shape=(len(texts), len(keys)))
-    coefficients, bias = np.zeros((len(keys), also.shape[1]), dtype=np.float32), np.full(also.shape[1], -1.0, dtype=np.float32)
-    for domain in range(also.shape[1]):
-        wanted = primary == domain
-        if not wanted.any() or wanted.all():
-            continue
-        inside = np.where((also[:, domain] > 0) & ~wanted, 0.0, 1.0)
-        fit = LinearSVC(C=cost, tol=TOLERANCE, max_iter=MOST_STEPS, random_state=0).fit(x, wanted, sample_weight=inside)
-        coefficients[:, domain], bias[domain] = fit.coef_[0], fit.intercept_[0]
+    wanted = np.where(primary[:, None] == np.arange(also.shape[1]), 1, np.where(also > 0, 0, -1)).astype(np.int8)
+    coefficients, bias = fit_machines(csr_matrix((value, (row, column)), shape=(len(texts), len(keys))), wanted, cost)
+    unknown = ~((wanted > 0).any(axis=0) & (wanted < 0).any(axis=0))  # nothing to tell apart
+    coefficients[:, unknown], bias[unknown] = 0, -1
     scale = np.maximum(np.abs(coefficients).max(axis=0), 1e-12) / np.float32(127)
     return Lexical(keys, idf, np.rint(coefficients / scale).astype(np.int8), scale, bias, np.asarray([weight, 1, 0], dtype=np.float32))

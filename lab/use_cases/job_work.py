@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from multiprocessing import get_context
 from typing import Any
 
@@ -17,7 +17,6 @@ from lab.database.connect import Database
 from lab.errors import InputError
 from lab.release import jobs
 from lab.router.dataset import Dataset
-from lab.router.fit import fit
 from lab.router.recipe import Recipe
 from lab.router.router import Router
 from lab.router.train import TrainingSet
@@ -60,15 +59,6 @@ class Told:
         return {stage: round(value, 2) for stage, value in self._seconds.items() if stage}
 
 
-def _fit_fold(train: TrainingSet, valid: TrainingSet | None, outside: np.ndarray, texts: Sequence[str], recipe: Recipe) -> np.ndarray:
-    """(n, N) logits of the rows ``outside`` (n, D); a lexical part is added without slope and shift, which the full router has."""
-    trained = fit(train, valid, recipe)
-    if trained.lexical is not None:
-        blend = np.asarray([recipe.lexical_weight, 1, 0], dtype=np.float32)
-        trained = replace(trained, lexical=replace(trained.lexical, blend=blend))
-    return trained.logits(outside, texts)
-
-
 class Folds:
     """Out-of-fold logits of a recipe, fitted in processes of their own while the caller trains the full router: no core waits.
 
@@ -76,18 +66,19 @@ class Folds:
     """
 
     def __init__(self, dataset: Dataset, vectors: np.ndarray, recipe: Recipe) -> None:
-        from lab.evaluation.out_of_fold import FOLDS, end_with_parent, fold_numbers
+        from lab.evaluation.out_of_fold import FOLDS, end_with_parent, fit_fold, fold_numbers
 
         self._shape = (len(dataset.rows), len(dataset.domains))
         workers = min(FOLDS, (os.cpu_count() or 1) + 1) if len(dataset.rows) > FEW else 1
         self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent)
+        blend = np.asarray([recipe.lexical_weight, 1, 0], dtype=np.float32) if recipe.lexical_weight else None  # slope and shift are the full router's
         fold = fold_numbers(dataset.rows)
         held = np.asarray([side == "valid" and recipe.keep != "last" for side in dataset.splits])
         self._rows: dict[Future, np.ndarray] = {}
         for k in range(FOLDS):
             outside = np.flatnonzero(fold == k)
             train, valid = (_part(dataset, vectors, np.flatnonzero((fold != k) & side)) for side in (~held, held))
-            job = self._pool.submit(_fit_fold, train, valid, vectors[outside], [dataset.rows[n].text for n in outside], recipe)
+            job = self._pool.submit(fit_fold, train, valid, vectors[outside], [dataset.rows[n].text for n in outside], recipe, blend)
             self._rows[job] = outside
 
     def __enter__(self) -> Folds:

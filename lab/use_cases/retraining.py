@@ -11,6 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lab.corpus.rows import Reading
 from lab.curation.state import Actor
 from lab.database.connect import now
 from lab.errors import InputError, LabError
+from lab.evaluation.out_of_fold import Predictions
 from lab.files import jsonl_dump, make_folder
 from lab.release import jobs
 from lab.release.gate import Corpus, Evaluated, Verdict, judge
@@ -42,11 +44,22 @@ __all__ = ["Plan", "Retraining"]
 NICE = 10
 """Priority of a worker: people at the pages come first."""
 
+
+@dataclass(frozen=True)
+class Known:
+    """What the gate asks for, measured. ``evaluated``: version id → its measures."""
+
+    corpus: Corpus
+    evaluated: dict[str, Evaluated]
+
+
 Work = Callable[[jobs.Job, _Told], dict[str, Any]]
 
 
 class Retraining(Previewing):
     """A part of :class:`lab.workbench.Workbench`."""
+
+    _tested: tuple[tuple[Any, Predictions], ...] = ()
 
     # jobs in processes of their own
 
@@ -120,9 +133,9 @@ class Retraining(Previewing):
         recipe = self.recipes[job.params["recipe"]].with_changes(**job.params["changes"])
         champion = self.champion()
         with tempfile.TemporaryDirectory(prefix="router-lab-") as scratch:
-            version, report = self._make(job, Path(scratch) / "router", dataset, revision, recipe, champion, told)
+            version, known = self._make(job, Path(scratch) / "router", dataset, revision, recipe, champion, told)
         told("gate", 0, 1)
-        verdict = self.judge(version, champion, dataset, {version.id: report})
+        verdict = self.judge(version, champion, dataset, known)
         told("gate", 1, 1)
         told.line(verdict.sentence)
         return {
@@ -130,8 +143,8 @@ class Retraining(Previewing):
             "after": self._confusions(version, dataset), "seconds": time.monotonic() - started, "stages": told.seconds(),
         }  # fmt: skip
 
-    def _make(self, job: jobs.Job, folder: Path, dataset: Dataset, revision: int, recipe: Recipe, champion: Version, told: _Told) -> tuple[Version, dict]:
-        """Train, predict out of fold, run the suites, publish."""
+    def _make(self, job: jobs.Job, folder: Path, dataset: Dataset, revision: int, recipe: Recipe, champion: Version, told: _Told) -> tuple[Version, Known]:
+        """Train, measure, predict out of fold, publish. What the gate asks of both is measured while the folds are fitted."""
         from lab.evaluation.out_of_fold import NAME, save
 
         began, encoder, texts = time.monotonic(), self.encoder(champion.router.encoder_name, REFERENCE), [row.text for row in dataset.rows]
@@ -139,11 +152,15 @@ class Retraining(Previewing):
         vectors = self.vectors.encode(encoder, texts, lambda done, of: told("encode", done, of))
         with Folds(dataset, vectors, recipe) as folds:
             router = self._train(folder, dataset, encoder, recipe, told)
+            told("behaviour", 0, 2)
+            report = self.behaviour(router)
+            told("behaviour", 1, 2)
+            known = Known(self._corpus(dataset), {
+                "": self._evaluated("", router, _trained_on(dataset), dataset, report), champion.id: self._version_evaluated(champion, dataset)
+            })  # fmt: skip
+            told("behaviour", 2, 2)
             logits = folds.logits(router, told)
         save(folder / NAME, router.sha256, dataset.rows, logits)
-        told("behaviour", 0, 1)
-        report = self.behaviour(router)
-        told("behaviour", 1, 1)
         name = self._next_name()
         about = {
             "origin": "retrain", "name": name, "made_at_utc": now(), "who": job.who, "verified": job.verified, "parent": champion.id, "job": job.id,
@@ -153,7 +170,8 @@ class Retraining(Previewing):
         check = same_scores(folder, lambda one: one.logits(vectors[:512], texts[:512]))
         version = publish(self._registry, folder, about=about, extra=extra, check=check, progress=told)
         told.line(f"Version {name} {version.short} is published.")
-        return version, report
+        known.evaluated[version.id] = replace(known.evaluated.pop(""), version=version.id)
+        return version, known
 
     def _train(self, folder: Path, dataset: Dataset, encoder, recipe: Recipe, told: _Told) -> Router:
         from lab.router.build import build_router
@@ -178,29 +196,38 @@ class Retraining(Previewing):
         both = {key: self._confusions(one, dataset) for key, one in (("before", champion), ("after", version))}
         return {"version": version.id, "name": version.about.get("name"), "verdict": verdict.to_json(), **both, "stages": told.seconds()}
 
-    def judge(self, candidate: Version, champion: Version, dataset: Dataset | None = None, behaviour: Mapping[str, dict] | None = None) -> Verdict:
-        """Both versions on the test side of the curation set as it is now."""
+    def judge(self, candidate: Version, champion: Version, dataset: Dataset | None = None, known: Known | None = None) -> Verdict:
+        """Both versions on the test side of the curation set as it is now. ``known``: what of it is measured already."""
+        dataset = dataset or self.dataset_now()[0]
+        known = known or Known(self._corpus(dataset), {})
+        both = [known.evaluated.get(one.id) or self._version_evaluated(one, dataset) for one in (candidate, champion)]
+        return judge(both[0], None if champion.id == candidate.id else both[1], known.corpus, canonical_name=self.taxonomy.canonical, backend=self.backends.backend.get)
+
+    def _corpus(self, dataset: Dataset) -> Corpus:
         from lab.corpus.health import examine
 
-        dataset = dataset or self.dataset_now()[0]
         health = examine(Reading(list(dataset.rows), []))
-        corpus = Corpus(
-            dataset.corpus_sha256, health.healthy, {one.kind: one.count for one in health.findings if one.severity == "error"},
-            train_test_pairs(dataset), self._reserved(),
-        )  # fmt: skip
-        test = _test_rows(dataset)
-        both = [self._evaluated(one, test, (behaviour or {}).get(one.id)) for one in (candidate, champion)]
-        return judge(both[0], None if champion.id == candidate.id else both[1], corpus, canonical_name=self.taxonomy.canonical, backend=self.backends.backend.get)
+        findings = {one.kind: one.count for one in health.findings if one.severity == "error"}
+        return Corpus(dataset.corpus_sha256, health.healthy, findings, train_test_pairs(dataset), self._reserved())
 
-    def _evaluated(self, version: Version, test: list, behaviour: dict | None) -> Evaluated:
-        router = version.router
-        golden = run_golden(router, read_golden(self.home.golden), lambda texts: self.text_logits(router, texts), self.taxonomy)
+    def _version_evaluated(self, version: Version, dataset: Dataset) -> Evaluated:
         trained = {one.id for one in version.snapshot.labels if one.split == "train"} if version.snapshot else None
-        return Evaluated(version.id, self.predictions(router, test), behaviour or self.behaviour(router), golden, trained)
+        return self._evaluated(version.id, version.router, trained, dataset, self.behaviour(version.router))
+
+    def _evaluated(self, version: str, router: Router, trained: set[str] | None, dataset: Dataset, behaviour: dict) -> Evaluated:
+        golden = run_golden(router, read_golden(self.home.golden), lambda texts: self.text_logits(router, texts), self.taxonomy)
+        return Evaluated(version, self._on_test(router, dataset), behaviour, golden, trained)
+
+    def _on_test(self, router: Router, dataset: Dataset) -> Predictions:
+        """Of the test side; those of the last two routers are kept, as the gate and the confusions ask for the same."""
+        key = (router.sha256, dataset.corpus_sha256, dataset.split_sha256, self.taxonomy)
+        kept = [pair for pair in self._tested if pair[0] == key] or [(key, self.predictions(router, [dataset.rows[n] for n in dataset.side("test")]))]
+        self._tested = (*[pair for pair in self._tested if pair[0] != key][-1:], kept[0])
+        return kept[0][1]
 
     def _confusions(self, version: Version, dataset: Dataset) -> list[tuple[str, str, int]]:
         """(label, answer, prompts) of the test side, wrong answers only, under the taxonomy's names."""
-        found = self.predictions(version.router, _test_rows(dataset))
+        found = self._on_test(version.router, dataset)
         names = [self.taxonomy.canonical(domain) for domain in found.domains]
         wrong = [(self.taxonomy.canonical(row.domain), names[best]) for row, best in zip(found.rows, found.predicted, strict=True)]
         pairs, counts = np.unique(np.asarray([pair for pair in wrong if pair[0] != pair[1]] or np.empty((0, 2), str)), axis=0, return_counts=True)
@@ -212,5 +239,5 @@ class Retraining(Previewing):
         return router.logits(vectors, list(texts))
 
 
-def _test_rows(dataset: Dataset) -> list:
-    return [dataset.rows[n] for n in dataset.side("test")]
+def _trained_on(dataset: Dataset) -> set[str]:
+    return {dataset.rows[n].id for n in dataset.side("train")}

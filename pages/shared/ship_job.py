@@ -15,7 +15,7 @@ from pages.shared.ship_common import NAME_FIRST, STATES, doing, moment, name_of,
 
 STAGES = {
     "": "Starting", "starting": "Starting", "read the labels": "Read the labels", "give new prompts a side of the split": "Read the labels", "encode": "Encode prompts",
-    "train": "Train", "evaluate": "Evaluate on the test side", "out-of-fold": "Predict out of fold", "behaviour": "Behavioural suites", "copy": "Publish the version",
+    "train": "Train", "evaluate": "Evaluate on the test side", "behaviour": "Behavioural suites", "out-of-fold": "Predict out of fold", "copy": "Publish the version",
     "check": "Publish the version", "gate": "Hold it against the champion", "learning curves": "Fit learning curves",
 }  # fmt: skip
 """Stage of a job, in their order → what is said of it."""

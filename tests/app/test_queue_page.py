@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,17 @@ def test_every_queue_stands_in_the_sidebar_with_what_waits_and_a_link_opens_one(
     app.run()
     assert "There is no queue" in words(app)
     assert app.sidebar.radio[0].value == QUEUE
+
+
+@pytest.mark.real
+def test_a_link_opens_its_prompt_in_a_queue_that_was_never_built(own_database, about):
+    linked = bench().corpus.rows[7].id
+    app = opened(queue=QUEUE, prompt=linked).run()
+    assert not app.exception
+    assert "Only the prompt of the link is on the desk: Label issues has not been built yet." in words(app)
+    reply = answer(replace(about, prompt=linked), said(want=5))
+    assert [one["id"] for one in reply["items"]] == [linked] and reply["all"]
+    assert "There is no prompt “nobody”" in words(opened(queue=QUEUE, prompt="nobody").run())
 
 
 @pytest.mark.real

@@ -87,6 +87,23 @@ def test_a_row_is_no_negative_example_of_a_domain_it_is_also_of():
     assert scores[1] > scores[0] + 0.1
 
 
+def test_the_machines_of_all_domains_are_those_that_liblinear_finds_one_by_one():
+    from scipy.sparse import csr_matrix
+    from sklearn.svm import LinearSVC
+
+    from lab.router.coordinate_descent import fit_machines
+
+    random = np.random.default_rng(0)
+    dense = random.random((150, 60), dtype=np.float32) * (random.random((150, 60)) < 0.2)
+    x, wanted = csr_matrix(dense), np.where(random.integers(0, 4, 150)[:, None] == np.arange(4), 1, -1).astype(np.int8)
+    wanted[(random.random(wanted.shape) < 0.1) & (wanted < 0)] = 0
+    (weights, bias), again = fit_machines(x, wanted, 0.5), fit_machines(x, wanted, 0.5)
+    assert weights.tobytes() == again[0].tobytes() and bias.tobytes() == again[1].tobytes()
+    for domain in range(4):
+        one = LinearSVC(C=0.5, tol=1e-8, max_iter=10_000).fit(x, wanted[:, domain] > 0, sample_weight=(wanted[:, domain] != 0).astype(float))
+        assert np.abs(x @ weights[:, domain] + bias[domain] - one.decision_function(x)).max() < 0.01
+
+
 def test_one_prompt_scores_as_in_a_batch_and_an_unknown_one_has_the_bias():
     lexical = fit(problem(), None, RECIPE).lexical
     texts = problem(2, n=600).texts

@@ -7,7 +7,7 @@ import pytest
 
 from lab.corpus.rows import Row
 from lab.errors import InputError
-from lab.release.preview import changes, preview, shadow_recipe
+from lab.release.preview import EPOCHS, changes, preview, shadow_recipe
 from lab.release.preview_lexical import concerned, lexical_change
 from lab.router.recipe import Recipe
 from lab.router.train import train_head
@@ -135,8 +135,9 @@ def test_training_prompts_are_never_shown_as_held_out(old, champion):
 
 def test_the_shadow_recipe_is_the_champions_but_short():
     recipe = Recipe("lab", "joint", epochs=60, mixup_alpha=1.0, keep="best-validation-top1", hidden=64)
-    short = shadow_recipe(recipe)
-    assert (short.epochs, short.mixup_alpha, short.keep, short.hidden, short.loss) == (10, 0.0, "last", 64, "joint")
+    short = shadow_recipe(recipe, 15_040)
+    assert (short.epochs, short.mixup_alpha, short.keep, short.hidden, short.loss) == (EPOCHS, 0.0, "last", 64, "joint")
+    assert shadow_recipe(recipe, 1_000).epochs == 48 and shadow_recipe(recipe, 100).epochs == 60, "few prompts, as many steps"
 
 
 def test_progress_is_told_and_may_cancel(old, champion):
