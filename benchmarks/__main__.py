@@ -6,7 +6,20 @@ import os
 import platform
 import sys
 
-from benchmarks import batch, browser, cold_start, curation, endpoint_runner, evaluation, memory, queues, route, selectors, train
+from benchmarks import (
+    batch,
+    browser,
+    cold_start,
+    curation,
+    endpoint_runner,
+    evaluation,
+    map_points,
+    memory,
+    queues,
+    route,
+    selectors,
+    train,
+)
 
 ALL = {
     "memory": memory.run,
@@ -20,6 +33,7 @@ ALL = {
     "selectors": selectors.run,
     "endpoint_runner": endpoint_runner.run,
     "browser": browser.run,
+    "map_points": map_points.run,
 }
 
 
