@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -86,13 +87,21 @@ def lloyd(x: np.ndarray, clusters: int, seed: int, starts: int = 1, start: str =
 
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings(), threadpool_limits(1):  # its threads spin at a barrier in each step: ten times slower on a busy machine
+    one_thread = _threads().limit(limits=1)  # several spin at a barrier in each step: ten times slower on a busy machine
+    with warnings.catch_warnings(), one_thread:
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct queries than clusters: said by the number of centroids
         model = KMeans(min(clusters, len(x)), n_init=starts, max_iter=30, random_state=seed, tol=1e-3, init=start).fit(x)
     used, label = np.unique(model.labels_, return_inverse=True)
     return np.ascontiguousarray(model.cluster_centers_[used], dtype=np.float32), label
+
+
+@cache
+def _threads():
+    """The process's pools of threads, looked for once: that takes as long as a small fit. To be called when scikit-learn is imported."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def closest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -102,10 +111,14 @@ def closest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 def cluster_sums(parts: np.ndarray, label: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Sums (clusters, M, C) of (n, M, C) over each cluster's observed queries, and how many there are."""
+    from scipy.sparse import csr_array
+
     known = ~np.isnan(parts)
-    member = np.zeros((clusters, len(label)))
-    member[label, np.arange(len(label))] = 1.0
-    return np.tensordot(member, np.where(known, parts, 0.0), 1), np.tensordot(member, known.astype(np.float64), 1)
+    n = len(label)
+    member = csr_array((np.ones(n), (label, np.arange(n))), shape=(clusters, n))
+    both = (np.where(known, parts, 0.0), known.astype(np.float64))
+    total, count = ((member @ each.reshape(n, -1)).reshape(clusters, *parts.shape[1:]) for each in both)
+    return total, count
 
 
 def shrunk(sums: tuple[np.ndarray, np.ndarray], mean: np.ndarray, prior: float) -> np.ndarray:
