@@ -11,7 +11,6 @@ import numpy as np
 
 from lab.selector.contract import Params, check_training
 from lab.selector.deployed import Deployed, KMeansFile, KnnFile, Layer, MlpFile, SvmFile, winner
-from lab.selector.kmeans import lloyd
 from lab.selector.mlp import check_network
 from lab.selector.table import Cells
 from lab.selector.utility import CODE_SCALE_S
@@ -70,13 +69,28 @@ class CompatibleKMeans(CompatibleSelector):
 
     def fit(self, x: np.ndarray, y: Cells) -> Self:
         check_training(x, y)
-        centroids, label = lloyd(x, self.clusters, self.seed, starts=STARTS, start="k-means++")
+        centroids, label = _clusters(x, self.clusters, self.seed)
         speed = 1 / (1 + np.nan_to_num(y.latency_s) / CODE_SCALE_S)
         value = np.where(y.observed, 0.9 * np.nan_to_num(y.quality) + 0.1 * speed, 0.0)
         member = np.zeros((len(centroids), len(x)))
         member[label, np.arange(len(x))] = 1.0
         self.file_ = KMeansFile(_names(y), centroids, (member @ value).argmax(1))
         return self
+
+
+def _clusters(x: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centroids (C, W) float32 and labels (n,) by scikit-learn's k-means++ and Lloyd; at most as many clusters as distinct rows."""
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), threadpool_limits(1):  # its threads spin at a barrier in each step: ten times slower on a busy machine
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct queries than clusters: said by the number of centroids
+        model = KMeans(min(clusters, len(x)), n_init=STARTS, max_iter=30, random_state=seed, tol=1e-3).fit(x)
+    used, label = np.unique(model.labels_, return_inverse=True)
+    return np.ascontiguousarray(model.cluster_centers_[used], dtype=np.float32), label
 
 
 class CompatibleSvm(CompatibleSelector):

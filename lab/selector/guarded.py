@@ -100,7 +100,7 @@ class GuardedKnnSelector(Neighbourly):
 def in_blocks(gain: np.ndarray, rows: np.ndarray, overall: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """:func:`paired` of the gains (N, M) at (n, k) rows, a block of queries at a time."""
     if len(rows) <= BLOCK:
-        return paired(gain[rows], overall)
+        return paired(gain.take(rows, axis=0), overall)
     found = [paired(gain[rows[start : start + BLOCK]], overall) for start in range(0, len(rows), BLOCK)]
     return np.concatenate([mean for mean, _ in found]), np.concatenate([error for _, error in found])
 
@@ -110,12 +110,17 @@ def paired(gain: np.ndarray, overall: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     se² = (Σ(d − mean)² + PSEUDO·overall) / (n − 1 + PSEUDO) / n; a model without any pair gets mean 0 and an infinite error.
     """
-    known = ~np.isnan(gain)
-    whole = known.all()
-    n = np.float32(gain.shape[-2]) if whole else known.sum(-2).astype(np.float32)
-    gain = gain if whole else np.where(known, gain, 0)
+    each = np.ones(gain.shape[-2], dtype=np.float32)
+    total = each @ gain
+    whole = not np.isnan(total).any()
+    if whole:
+        n = np.float32(gain.shape[-2])
+    else:
+        known = ~np.isnan(gain)
+        n, gain = known.sum(-2).astype(np.float32), np.where(known, gain, 0)
+        total = each @ gain
     at_least_one = np.maximum(n, 1)
-    mean = gain.sum(-2) / at_least_one
-    squares = np.maximum((gain * gain).sum(-2) - n * mean * mean, 0)
+    mean = total / at_least_one
+    squares = np.maximum(each @ (gain * gain) - n * mean * mean, 0)
     error = np.sqrt((squares + PSEUDO * overall) / (at_least_one - 1 + PSEUDO) / at_least_one)
     return mean, error if whole else np.where(n > 0, error, np.float32(1e9))

@@ -63,13 +63,14 @@ class Neighbourly(LabSelector):
         if self._asked < 3:
             return nearest(query, self.references_, k)
         rows = self._near(x[0], k)
-        return rows[nearest(query, self.references_[rows], k)]
+        similarity = np.vecdot(self.references_.take(rows, axis=0), query[0])  # a dot a row: equal rows tie, and no threads
+        return rows[np.argsort(-similarity, kind="stable")[:k]][None, :]
 
     def _near(self, x: np.ndarray, k: int) -> np.ndarray:
         width = len(x) - self.categories
         if self._shortlist is None:
             if self.categories and self.category_weight:
-                self._bonus = np.ascontiguousarray(self.x_[:, width:].T, dtype=np.int32)
+                self._bonus = [np.flatnonzero(same) for same in self.x_[:, width:].T]
             self._shortlist = Shortlist(self.x_[:, :width])
         bonus = None if self._bonus is None else (self._bonus[int(x[width:].argmax())], self.category_weight**2)
         return self._shortlist.rows(x[:width], bonus, k)
@@ -96,7 +97,9 @@ class KnnSelector(Neighbourly):
 
     def vote(self, rows: np.ndarray) -> np.ndarray:
         """(n, M, C) from (n, k) training rows, e.g. found for many selectors at once."""
-        return (self.parts_[rows].sum(1) + self.prior * self.means_) / (rows.shape[1] + self.prior)
+        votes = self.parts_.reshape(len(self.parts_), -1).take(rows, axis=0)
+        total = (np.ones(rows.shape[1], dtype=np.float32) @ votes).reshape(len(rows), *self.means_.shape)
+        return (total + self.prior * self.means_) / (rows.shape[1] + self.prior)
 
     def deployed(self, models: list[str], utility: Utility | None = None) -> KnnFile:
         """Complete groups of M rows with equal latencies and k = k′·M. A vote of 0.9·q + 0.1 with q in [0.01, 1] has the order of u.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 LEVELS = 63
-"""The query goes in two 7-bit parts (whole and rest): products of 7-bit by 8-bit numbers saturate on no processor."""
+"""The query goes in 7 bits and the rows in 8: sums of two such products saturate on no processor."""
 WORTH_IT = 2_000
 """Rows from which the shortlist is faster than the plain product."""
-WIDEST = 1_050
-"""Features up to which sums and bonus fit 32 bits whatever the vectors: 2·63·127·126·D below 2³¹ needs D below 1 065."""
+WIDEST = 16_384
+"""Features up to which sums (63·127·D at most) and the largest bonus fit 32 bits together."""
+LARGEST_BONUS = 2**29
+"""In units; more than twice the largest sum, so that a larger bonus would change no order."""
+SMALLEST = 0.01
+"""Scales are made for numbers of this size at least, so that a query or rows of zeros leave the unit in reach of 32 bits."""
 
 
 class Shortlist:
@@ -22,7 +28,7 @@ class Shortlist:
         import onnx
         import onnxruntime
 
-        self._step = max(float(np.abs(rows).max()), 1e-12) / 127
+        self._step = max(float(np.abs(rows).max()), SMALLEST) / 127
         whole = np.rint(rows / np.float32(self._step)).astype(np.int8)
         self._error = float(np.linalg.norm(rows - whole * np.float32(self._step), axis=1).max())
         self._length = float(np.linalg.norm(rows, axis=1).max())
@@ -30,8 +36,8 @@ class Shortlist:
         zero = onnx.numpy_helper.from_array(np.asarray(LEVELS + 1, dtype=np.uint8), "zero")
         node = onnx.helper.make_node("MatMulInteger", ["query", "rows", "zero"], ["product"])
         graph = onnx.helper.make_graph(
-            [node], "shortlist", [onnx.helper.make_tensor_value_info("query", onnx.TensorProto.UINT8, [2, rows.shape[1]])],
-            [onnx.helper.make_tensor_value_info("product", onnx.TensorProto.INT32, [2, len(rows)])], [weights, zero],
+            [node], "shortlist", [onnx.helper.make_tensor_value_info("query", onnx.TensorProto.UINT8, [1, rows.shape[1]])],
+            [onnx.helper.make_tensor_value_info("product", onnx.TensorProto.INT32, [1, len(rows)])], [weights, zero],
         )  # fmt: skip
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=9)
         options = onnxruntime.SessionOptions()
@@ -39,25 +45,23 @@ class Shortlist:
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def rows(self, query: np.ndarray, bonus: tuple[np.ndarray, float] | None, k: int) -> np.ndarray:
-        """Row numbers, rising, that hold the k with the largest ⟨query, y⟩ + bonus; usually about twice k.
+        """Row numbers, rising, that hold the k with the largest ⟨query, y⟩ + bonus; usually one to three times k.
 
-        query (D,); bonus: (N,) int32 of 0 and 1, and what a 1 is worth. All sums are whole multiples of one unit.
+        query (D,); bonus: the rows that get one, and what it is worth. All sums are whole multiples of one unit.
         """
-        first = max(float(np.abs(query).max()), 1e-12) / LEVELS
-        second = first / (2 * LEVELS)
-        whole = np.rint(query / np.float32(first))
-        rest = np.rint((query - whole * np.float32(first)) / np.float32(second))
-        parts = (np.stack([whole, rest]) + (LEVELS + 1)).astype(np.uint8)
-        product = self._session.run(None, {"query": parts})[0]
-        unit = second * self._step
-        near = product[0]
-        near *= 2 * LEVELS
-        near += product[1]
+        scale = max(float(np.abs(query).max()), SMALLEST) / LEVELS
+        unit = scale * self._step
+        whole = np.rint(query * np.float32(1 / scale))
+        near = self._session.run(None, {"query": (whole + np.float32(LEVELS + 1)).astype(np.uint8)[None, :]})[0][0]
         if bonus is not None:
-            near += bonus[0] * np.int32(round(bonus[1] / unit))
+            near[bonus[0]] += np.int32(min(round(bonus[1] / unit), LARGEST_BONUS))
         if k >= len(near):
             return np.arange(len(near))
-        known = whole * np.float32(first) + rest * np.float32(second)
-        slack = float(np.linalg.norm(query - known)) * self._length + float(np.linalg.norm(known)) * self._error + 1e-5
+        whole *= np.float32(scale)
+        slack = _norm(query - whole) * self._length + _norm(whole) * self._error + 1e-5
         limit = np.partition(near, len(near) - k)[len(near) - k] - 2 * (slack / unit + 1)
         return np.flatnonzero(near >= np.int32(max(limit, np.iinfo(np.int32).min + 1)))
+
+
+def _norm(vector: np.ndarray) -> float:
+    return math.sqrt(float(vector @ vector))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Utility:
     def at(self, quality_weight: float) -> Utility:
         return replace(self, quality_weight=float(quality_weight))
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """(C,) float64, sum 1, one per part."""
         rest = 1 - self.quality_weight

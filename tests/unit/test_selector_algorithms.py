@@ -7,6 +7,7 @@ from lab.errors import EncoderError, InputError
 from lab.selector.choose import COMPATIBLE, FORMS, GUARDED, LAB, each, train
 from lab.selector.features import features
 from lab.selector.guarded import paired
+from lab.selector.kmeans import cluster_sums
 from lab.selector.knn import KnnSelector, nearest, nearest_by_weight
 from lab.selector.mlp import MlpSelector, check_device
 from lab.selector.shortlist import WORTH_IT
@@ -178,12 +179,36 @@ def test_one_query_at_a_time_finds_exactly_the_neighbours_of_the_batch(weight):
     assert len(found) < 600 and set(together[100]) <= set(found.tolist())
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 8.0])
+@pytest.mark.parametrize("k", [1, 30, 2200])
+def test_one_query_finds_what_brute_force_finds_ties_by_row(weight, k):
+    random = np.random.default_rng(k)
+    vectors = random.integers(-3, 4, (2300, DIM)) / 8  # sums are exact, and many are equal
+    vectors[200:800] = vectors[random.integers(800, 900, 600)]
+    vectors[2200] = 0
+    x = np.concatenate([vectors, np.eye(CATEGORIES)[random.integers(0, CATEGORIES, 2300)]], axis=1).astype(np.float32)
+    y = Cells.of_quality(random.integers(0, 2, (2200, 2)).astype(float))
+    selector = KnnSelector(k=k, category_weight=weight, categories=CATEGORIES).fit(x[:2200], y)
+    for row in range(2):
+        selector.neighbours(x[row : row + 1])  # before a process is known to serve there is no shortlist
+    scale = np.where(np.arange(DIM + CATEGORIES) < DIM, 1.0, weight**2)
+    for row in range(2200, 2300):
+        expected = np.argsort(-(x[:2200].astype(float) @ (x[row] * scale)), kind="stable")[:k]
+        assert np.array_equal(selector.neighbours(x[row : row + 1])[0], expected)
+
+
 def test_few_equal_differences_prove_little_and_a_gap_proves_nothing():
     overall = np.asarray([0.25], dtype=np.float32)
     few, many = np.ones((2, 1), dtype=np.float32), np.ones((100, 1), dtype=np.float32)
     assert paired(few, overall)[1][0] > 5 * paired(many, overall)[1][0] > 0
     mean, error = paired(np.full((5, 1), np.nan, dtype=np.float32), overall)
     assert (mean[0], error[0]) == (0.0, np.float32(1e9))
+
+
+def test_sums_over_clusters_leave_gaps_out_and_keep_a_cluster_without_queries():
+    parts = np.asarray([[[1.0], [np.nan]], [[3.0], [2.0]], [[5.0], [4.0]]])
+    total, count = cluster_sums(parts, np.asarray([2, 0, 2]), 3)
+    assert total[..., 0].tolist() == [[3, 2], [0, 0], [6, 4]] and count[..., 0].tolist() == [[1, 1], [0, 0], [2, 1]]
 
 
 def test_ridge_with_gaps_is_ridge_on_the_rows_that_are_there():
