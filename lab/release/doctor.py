@@ -15,7 +15,8 @@ from lab.evaluation.compare import difference_interval, mcnemar
 from lab.evaluation.intervals import Z95
 from lab.evaluation.metrics import ENOUGH, confusion, f1_from_confusion
 from lab.files import sha256_bytes
-from lab.release.preview import shadow_recipe
+from lab.release.learning import EPOCHS
+from lab.release.preview import shortened
 from lab.router.dataset import Dataset
 from lab.router.recipe import Recipe
 from lab.router.train import train_head
@@ -198,7 +199,7 @@ def _simulate(
         held = one.side("valid")
         if train is None or len(held) == 0:
             raise InputError("There are no training or validation prompts.", "Use a corpus with a split.")
-        answers.append(np.asarray(one.domains)[train_head(train, None, shadow_recipe(recipe)).head.logits(vectors[held]).argmax(1)])
+        answers.append(np.asarray(one.domains)[train_head(train, None, shortened(recipe, EPOCHS)).head.logits(vectors[held]).argmax(1)])
     progress("refit", 2, 2)
     wanted = np.asarray([fold_in(dataset.rows[n].domain) for n in held])
     first, second = (np.asarray([fold_in(str(name)) for name in answer]) for answer in answers)

@@ -98,9 +98,13 @@ class Baseline:
 
 
 def shadow_recipe(recipe: Recipe, rows: int) -> Recipe:
-    """The champion's recipe, shortened; without mixup, which only adds noise to a run this short; last epoch kept."""
-    enough = max(EPOCHS, ceil(STEPS / ceil(rows / recipe.batch_size)))
-    return recipe.with_changes(epochs=min(enough, recipe.epochs), mixup_alpha=0.0, keep="last")
+    """The champion's recipe, :func:`shortened` to EPOCHS, or as many as make STEPS on ``rows`` prompts."""
+    return shortened(recipe, max(EPOCHS, ceil(STEPS / ceil(rows / recipe.batch_size))))
+
+
+def shortened(recipe: Recipe, epochs: int) -> Recipe:
+    """At most ``epochs``; without mixup, which only adds noise to a run this short; last epoch kept."""
+    return recipe.with_changes(epochs=min(epochs, recipe.epochs), mixup_alpha=0.0, keep="last")
 
 
 def preview(
