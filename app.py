@@ -10,10 +10,10 @@ from pages.shared import people
 from pages.shared.frame import show_error
 from pages.shared.ship_common import follow_champion
 
+# Streamlit writes code in captions in faded green, and in the dark theme a chosen segment and a slider's value in the primary colour on the
+# ground: 2 to 4.1 : 1. No theme option reaches them.
 READABLE = "[data-testid=stCaptionContainer] code { color: inherit; background: none; }"
 READABLE_DARK = "[data-selected=true] p, [data-testid=stSliderThumbValue] p { color: #6db1ff; }"
-"""Streamlit writes code in captions in faded green, and in the dark theme a chosen segment and a slider's value in the primary colour on the
-ground: 2 to 4.1 : 1. No theme option reaches them."""
 
 
 def _visible(role: str) -> Literal["visible", "hidden"]:
