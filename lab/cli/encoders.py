@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli.common import Bar, percent, print_json, workbench
-from lab.text.adapt import Plan
+from lab.router.adapt import Plan
 from lab.text.encoder import MINILM
 
 

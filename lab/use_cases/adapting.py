@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.errors import ArtefactError
 from lab.files import check_output
-from lab.text.adapt import Plan, adapt
+from lab.router.adapt import Plan, adapt
 from lab.text.encoder import find_source
 from lab.use_cases.opening import Opening, Progress
 

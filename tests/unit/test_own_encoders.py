@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lab.errors import EncoderError, InputError, LabError
-from lab.text.adapt import Plan, adapt
+from lab.router.adapt import Plan, adapt
 from lab.text.encoder import find_source
 from lab.text.open_encoder import open_encoder
 from lab.text.packed import PREFIX, latin, read_packed, unpack

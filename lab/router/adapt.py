@@ -15,6 +15,8 @@ import numpy as np
 
 from lab.errors import EncoderError, InputError
 from lab.files import folder_aside, write_json
+from lab.router.recipe import Recipe
+from lab.router.train import TrainingSet, train_head
 from lab.text.encoder import Source
 from lab.text.prepare import prepare
 
@@ -147,31 +149,14 @@ def _centre(last, upper, tokens: _Tokens, train: np.ndarray) -> None:
 
 def _train(upper, tokens: _Tokens, primary, also, train, valid, plan: Plan, progress: Progress, told) -> list[dict]:
     import torch
-    from torch.nn import functional as f
 
-    from lab.router.recipe import Recipe
-    from lab.router.train import TrainingSet, train_head
-
-    def vectors(rows: np.ndarray) -> np.ndarray:
-        out = np.empty((len(rows), tokens.states.shape[1]), dtype=np.float32)
-        place = {row: n for n, row in enumerate(rows)}
-        with torch.inference_mode():
-            for some in _blocks(tokens, rows):
-                out[[place[row] for row in some]] = f.normalize(_pooled(upper, tokens, some), dim=1).numpy()
-        return out
-
-    first = train_head(TrainingSet(vectors(train), primary[train], also[train]), None, Recipe("start", "ce", learning_rate=3e-3, epochs=15, seed=plan.seed)).head
-    head = torch.nn.Sequential(torch.nn.Linear(first.dim, first.hidden), torch.nn.GELU(), torch.nn.Dropout(0.1), torch.nn.Linear(first.hidden, first.domains))
-    head.load_state_dict({"0.weight": torch.tensor(first.w0), "0.bias": torch.tensor(first.b0), "3.weight": torch.tensor(first.w3), "3.bias": torch.tensor(first.b3)})
-    targets = np.maximum(np.eye(also.shape[1], dtype=np.float32)[primary], ALSO * also.astype(np.float32))
-    targets = torch.from_numpy(targets / targets.sum(1, keepdims=True))
+    head, targets = _head(upper, tokens, primary, also, train, plan), _targets(primary, also)
     for parameter in upper.parameters():
         parameter.requires_grad_(True)
-    weights = [*upper.parameters(), *head.parameters()]
     groups = [{"params": upper.parameters(), "lr": plan.learning_rate}, {"params": head.parameters(), "lr": HEAD_RATE}]
     optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    steps = -(-len(train) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [plan.learning_rate, HEAD_RATE], total_steps=plan.epochs * steps, pct_start=WARM_UP)
+    steps = plan.epochs * -(-len(train) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [plan.learning_rate, HEAD_RATE], total_steps=steps, pct_start=WARM_UP)
     random, history = np.random.default_rng(plan.seed), []
     for epoch in range(1, plan.epochs + 1):
         upper.train(), head.train()
@@ -179,20 +164,57 @@ def _train(upper, tokens: _Tokens, primary, also, train, valid, plan: Plan, prog
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         total = 0.0
         for n, chosen in enumerate(random.permutation(len(batches)), 1):
-            rows = batches[chosen]
-            loss = f.cross_entropy(head(f.normalize(_pooled(upper, tokens, rows), dim=1)), targets[rows], label_smoothing=SMOOTHING)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, CLIP)
-            optimiser.step()
+            total += _step(upper, head, tokens, batches[chosen], targets, optimiser) * len(batches[chosen])
             schedule.step()
-            total += loss.item() * len(rows)
             progress(f"epoch {epoch} of {plan.epochs}", n, len(batches))
         upper.eval(), head.eval()
         top1 = None
         if len(valid):
             with torch.inference_mode():
-                top1 = float((head(torch.from_numpy(vectors(valid))).argmax(1).numpy() == primary[valid]).mean())
+                top1 = float((head(torch.from_numpy(_vectors(upper, tokens, valid))).argmax(1).numpy() == primary[valid]).mean())
         history.append({"epoch": epoch, "train_loss": total / len(train), "valid_top1": top1})
         told(epoch, total / len(train), top1)
     return history
+
+
+def _step(upper, head, tokens: _Tokens, rows: np.ndarray, targets, optimiser) -> float:
+    import torch
+    from torch.nn import functional as f
+
+    loss = f.cross_entropy(head(f.normalize(_pooled(upper, tokens, rows), dim=1)), targets[rows], label_smoothing=SMOOTHING)
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([*upper.parameters(), *head.parameters()], CLIP)
+    optimiser.step()
+    return loss.item()
+
+
+def _vectors(upper, tokens: _Tokens, rows: np.ndarray) -> np.ndarray:
+    """(len(rows), D) unit rows of the encoder as it is now."""
+    import torch
+
+    out = np.empty((len(rows), tokens.states.shape[1]), dtype=np.float32)
+    place = {row: n for n, row in enumerate(rows)}
+    with torch.inference_mode():
+        for some in _blocks(tokens, rows):
+            out[[place[row] for row in some]] = torch.nn.functional.normalize(_pooled(upper, tokens, some), dim=1).numpy()
+    return out
+
+
+def _head(upper, tokens: _Tokens, primary, also, train, plan: Plan):
+    """A head fitted to the encoder before it is trained: it starts from what is known."""
+    import torch
+
+    recipe = Recipe("start", "ce", learning_rate=3e-3, epochs=15, seed=plan.seed)
+    first = train_head(TrainingSet(_vectors(upper, tokens, train), primary[train], also[train]), None, recipe).head
+    head = torch.nn.Sequential(torch.nn.Linear(first.dim, first.hidden), torch.nn.GELU(), torch.nn.Dropout(0.1), torch.nn.Linear(first.hidden, first.domains))
+    head.load_state_dict({"0.weight": torch.tensor(first.w0), "0.bias": torch.tensor(first.b0), "3.weight": torch.tensor(first.w3), "3.bias": torch.tensor(first.b3)})
+    return head
+
+
+def _targets(primary: np.ndarray, also: np.ndarray):
+    """(n, N) distributions: the primary domain 1, each also ALSO, divided by their sum."""
+    import torch
+
+    targets = np.maximum(np.eye(also.shape[1], dtype=np.float32)[primary], ALSO * also.astype(np.float32))
+    return torch.from_numpy(targets / targets.sum(1, keepdims=True))
