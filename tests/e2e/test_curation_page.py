@@ -156,7 +156,7 @@ def test_dark_theme_and_a_wide_screen(curation):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious_in_any_view_of_any_page(curation, theme):
+def test_axe_finds_nothing_serious_in_the_views_of_this_page_and_on_every_other(curation, theme):
     one = curation("/curation?show=Changes", theme=theme)
     for name in ("Changes", "History", "Second opinions", "Conflicts", "Files", "Traffic", "Taxonomy"):
         view(one, name)
