@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks.common import Figure
-from lab.home import PROJECT
+from benchmarks.common import Figure, browser_path, serving
 
 PROMPTS = (
     "how do I flash my stm32 over swd",
@@ -32,42 +27,28 @@ WATCH = """() => new Promise(done => {
 
 
 def run() -> Iterator[Figure]:
-    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    chromium = browser_path()
     if chromium is None:
         yield Figure("browser", "no chromium", "apt-get install chromium-headless-shell")
         return
     from playwright.sync_api import sync_playwright
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port), "--server.address", "127.0.0.1"],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-            base = f"http://127.0.0.1:{port}"
-            paint, whole = _open(browser.new_context(), base)
-            yield Figure("Try a prompt, first visit after start: first paint, all drawn", f"{paint:.2f}, {whole:.2f} s")
-            loaded = _megabytes(browser.new_context(), base)
-            yield Figure("files of a first visit", f"{loaded:.1f} MB", "target ≤ 6 MB", loaded <= 6)
-            fresh = [_open(browser.new_context(), base) for _ in range(4)]
-            yield _painted("Try a prompt, warm server, empty browser cache", fresh)
-            context = browser.new_context()
-            for page in PAGES:
-                yield _painted(f"{page or 'Try a prompt'}, warm server, returning browser", [_open(context, base, page) for _ in range(4)][1:])
-            waits = sorted(_enter_to_bars(browser, base))
-            p50, p95 = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
-            yield Figure(f"Enter → new bars, p50 of {len(waits)}", f"{p50:.0f} ms")
-            yield Figure(f"Enter → new bars, p95 of {len(waits)}", f"{p95:.0f} ms", "target ≤ 300 ms", p95 <= 300)
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with serving("server.py") as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        paint, whole = _open(browser.new_context(), base)
+        yield Figure("Try a prompt, first visit after start: first paint, all drawn", f"{paint:.2f}, {whole:.2f} s")
+        loaded = _megabytes(browser.new_context(), base)
+        yield Figure("files of a first visit", f"{loaded:.1f} MB", "target ≤ 6 MB", loaded <= 6)
+        fresh = [_open(browser.new_context(), base) for _ in range(4)]
+        yield _painted("Try a prompt, warm server, empty browser cache", fresh)
+        context = browser.new_context()
+        for page in PAGES:
+            yield _painted(f"{page or 'Try a prompt'}, warm server, returning browser", [_open(context, base, page) for _ in range(4)][1:])
+        waits = sorted(_enter_to_bars(browser, base))
+        p50, p95 = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
+        yield Figure(f"Enter → new bars, p50 of {len(waits)}", f"{p50:.0f} ms")
+        yield Figure(f"Enter → new bars, p95 of {len(waits)}", f"{p95:.0f} ms", "target ≤ 300 ms", p95 <= 300)
+        browser.close()
 
 
 def _painted(name: str, opened: list[tuple[float, float]]) -> Figure:

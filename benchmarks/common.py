@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from lab.home import PROJECT
 
 
 @dataclass(frozen=True)
@@ -45,3 +52,22 @@ def sentence_transformer():
 
     torch.set_num_threads(2)
     return load_sentence_transformer(find_source(MINILM))
+
+
+def browser_path() -> str | None:
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@contextmanager
+def serving(script: str) -> Iterator[str]:
+    """The address of ``streamlit run script`` on a free port; it may not answer yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.address", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import Figure
+from benchmarks.common import Figure, browser_path, serving
 
 PAGE = Path(__file__).with_name("map_page.py")
 CHART = "[data-testid=stEChartsChart]"
@@ -21,34 +17,25 @@ LASSO = 27
 
 
 def run() -> Iterator[Figure]:
-    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    chromium = browser_path()
     if chromium is None:
         yield Figure("map points", "no chromium", "apt-get install chromium-headless-shell")
         return
     from playwright.sync_api import sync_playwright
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    server = subprocess.Popen(command, cwd=PAGE.parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-            context = browser.new_context(viewport={"width": 1280, "height": 900})
-            for n, target in ((15_040, 2.5), (50_000, None)):
-                address = f"http://127.0.0.1:{port}/?n={n}"
-                _paint(context, address)  # the server makes its table once
-                paint = statistics.median(_paint(context, address) for _ in range(3))
-                yield Figure(f"{n:,} points: request → drawn, warm", f"{paint:.2f} s", "target ≤ 2.5 s" if target else "", paint <= target if target else None)
-                answer, sent, again = _lasso(context, address)
-                yield Figure(f"{n:,} points: lasso → count", f"{answer * 1e3:.0f} ms", "target ≤ 1 s", answer <= 1)
-                yield Figure(f"{n:,} points: largest upload of the lasso", f"{sent / 1e3:.1f} kB", "target ≤ 100 kB", sent <= 100_000)
-                yield Figure(f"{n:,} points: another colouring → drawn", f"{again:.2f} s")
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with serving(str(PAGE)) as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        for n, target in ((15_040, 2.5), (50_000, None)):
+            address = f"{base}/?n={n}"
+            _paint(context, address)  # the server makes its table once
+            paint = statistics.median(_paint(context, address) for _ in range(3))
+            yield Figure(f"{n:,} points: request → drawn, warm", f"{paint:.2f} s", "target ≤ 2.5 s" if target else "", paint <= target if target else None)
+            answer, sent, again = _lasso(context, address)
+            yield Figure(f"{n:,} points: lasso → count", f"{answer * 1e3:.0f} ms", "target ≤ 1 s", answer <= 1)
+            yield Figure(f"{n:,} points: largest upload of the lasso", f"{sent / 1e3:.1f} kB", "target ≤ 100 kB", sent <= 100_000)
+            yield Figure(f"{n:,} points: another colouring → drawn", f"{again:.2f} s")
+        browser.close()
 
 
 def _paint(context, address: str) -> float:
