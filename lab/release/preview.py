@@ -7,7 +7,7 @@ A single short refit against the champion would show hundreds of flips of which 
 Measured with refits of 10 epochs on the shipped corpus (12 batches of 20 to 600 corrected labels, 1 482 validation prompts, 604 flips shown, 847 made): 69 % of the
 flips shown are made by the full retrain too, to the same domain; 49 % of the retrain's flips are shown; fixed to broken is 1.29 here and
 1.30 there. Half of a retrain's flips are its own noise: another seed with the same labels flips 150 prompts.
-Four epochs show the same. Router lab-47, two batches of 40 labels that its out-of-fold answers contradict, 1 482 validation prompts: the full
+Four epochs show no fewer of the real ones, but for a hybrid only about half of the flips shown come true. Router lab-47, two batches of 40 labels that its out-of-fold answers contradict, 1 482 validation prompts: the full
 retrains flip 33 and 98; shown are 57 with four epochs (28 flip in the retrains too, 23 of them to the same domain), 55 with ten (29 and 24).
 Starting from the champion's head instead shows no more of them (57, 28, 23 after two epochs; 57, 29, 24 after three).
 """

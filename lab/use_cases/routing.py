@@ -77,6 +77,8 @@ class Routing(Probing):
         """
         router = router if isinstance(router, Router) else self.router(router)
         encoder = self.serving_encoder(router)
+        if guard:
+            self.ood_detector(router)  # made at its first use, like the encoder: no part of a prompt's time
         start = time.perf_counter()
         prepared = prepare(text)
         ready = time.perf_counter()
