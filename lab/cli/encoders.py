@@ -23,6 +23,7 @@ def add_own(kinds) -> None:
     )
     command.add_argument("encoder", nargs="?", default=MINILM, help=f"a packaged model, a folder, or a hub id (default {MINILM})")
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the encoder folder to write")
+    command.add_argument("--corpus", type=Path, metavar="PATH", help="a JSONL file or a folder of them, as train router reads it (default: the shipped corpus)")
     command.add_argument("--layers", type=int, default=usual.layers, help=f"upper layers to train; 0 centres the vectors only (default {usual.layers})")
     command.add_argument("--epochs", type=int, default=usual.epochs, help=f"default {usual.epochs}")
     command.add_argument("--learning-rate", type=float, default=usual.learning_rate, help=f"default {usual.learning_rate}")
@@ -54,7 +55,7 @@ def run_adapt(options: argparse.Namespace) -> int:
             print(f"epoch {epoch}: loss {loss:.3f}" + (f", top-1 of its own head on the validation side {percent(top1)}" if top1 is not None else ""), flush=True)
 
     plan = Plan(options.layers, options.epochs, options.learning_rate, options.seed)
-    account = adapt_encoder(workbench(), options.encoder, options.output, plan, fold=options.fold, progress=Bar(), told=told)
+    account = adapt_encoder(workbench(), options.encoder, options.output, plan, fold=options.fold, progress=Bar(), told=told, corpus=options.corpus)
     if options.json:
         print_json(account)
     else:

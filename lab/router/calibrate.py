@@ -108,6 +108,11 @@ def read_thresholds(value: Any) -> list[dict[str, Any]]:
 
 def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
     """The temperature of least log loss (Guo et al. 2017, "On calibration of modern neural networks")."""
+    return Calibration("temperature", (least_log_loss(logits, primary)[0],))
+
+
+def least_log_loss(logits: np.ndarray, primary: np.ndarray) -> tuple[float, float]:
+    """The temperature under which (n, N) ``logits`` have the least mean log loss on (n,) class ids, and that loss in nats."""
     from scipy.optimize import minimize_scalar
 
     rows = np.arange(len(primary))
@@ -117,7 +122,8 @@ def fit_temperature(logits: np.ndarray, primary: np.ndarray) -> Calibration:
         top = z.max(axis=1)
         return float((np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[rows, primary]).mean())
 
-    return Calibration("temperature", (float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)),))
+    found = minimize_scalar(loss, bounds=(-4, 4), method="bounded")
+    return float(np.exp(found.x)), float(found.fun)
 
 
 def fit_top(logits: np.ndarray, primary: np.ndarray) -> Calibration:

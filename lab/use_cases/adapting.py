@@ -17,14 +17,16 @@ from lab.use_cases.opening import Opening, Progress
 
 def adapt_encoder(
     bench: Opening, encoder: str, output: Path, plan: Plan, *, fold: int | None = None, progress: Progress = lambda stage, done, of: None,
-    told: Callable[[int, float, float | None], None] = lambda epoch, loss, top1: None,
+    told: Callable[[int, float, float | None], None] = lambda epoch, loss, top1: None, corpus: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Adapt ``encoder`` to the train side of the shipped corpus; write a sentence-transformers folder. The test side is never read.
+    """Adapt ``encoder`` to the train side of ``corpus`` (default: the shipped one); write a sentence-transformers folder. The test side is never read.
 
     With ``fold`` (of lab.evaluation.out_of_fold) every row outside it is learnt from, and what is written serves one purpose: honest
     figures on that fold.
     """
+    from lab.corpus.read import read_corpus
     from lab.corpus.rows import corpus_sha256
+    from lab.corpus.split import read_frozen
     from lab.evaluation.behaviour import reserved_ids
     from lab.evaluation.out_of_fold import fold_numbers
     from lab.router.dataset import build_dataset
@@ -32,7 +34,9 @@ def adapt_encoder(
     if output.exists() and not (output / "adapted.json").is_file():
         raise ArtefactError(f"{output} exists and is no adapted encoder.", "Name a new folder, so that nothing is overwritten.")
     check_output(output, folder=True)
-    dataset = build_dataset(bench.corpus.rows, bench.taxonomy, bench.frozen_split, None, reserved_ids(bench.home))
+    rows = read_corpus(corpus).rows if corpus else bench.corpus.rows
+    frozen = bench.frozen_split if corpus is None else read_frozen(corpus / "split.json") if corpus.is_dir() else {}
+    dataset = build_dataset(rows, bench.taxonomy, frozen, None, reserved_ids(bench.home))
     primary, also = dataset.labels(np.arange(len(dataset.rows)))
     train, valid = dataset.side("train"), dataset.side("valid")
     if fold is not None:

@@ -59,15 +59,8 @@ class Told:
         return {stage: round(value, 2) for stage, value in self._seconds.items() if stage}
 
 
-def brief(recipe: Recipe) -> Recipe:
-    """The recipe for folds: that of a hybrid with a one-cycle schedule in half the epochs. Measured on the shipped corpus (n 15 040): macro-F1 out of
-    fold 75.2 % with 60 epochs and with 30, ECE .010 and .011 (``lab ablate --recipe hybrid --set epochs=30``). Heads alone keep all of theirs."""
-    short = recipe.lexical_weight and recipe.schedule == "one-cycle" and recipe.keep == "last"
-    return recipe.with_changes(epochs=max(1, recipe.epochs // 2)) if short else recipe
-
-
 class Folds:
-    """Out-of-fold logits of a :func:`brief` recipe, fitted in processes of their own while the caller trains the full router: no core waits.
+    """Out-of-fold logits, fitted in processes of their own while the caller trains the full router: no core waits.
 
     Leaving the block by an error (a cancellation) ends those processes.
     """
@@ -85,7 +78,7 @@ class Folds:
         for k in range(FOLDS):
             outside = np.flatnonzero(fold == k)
             train, valid = (_part(dataset, vectors, np.flatnonzero((fold != k) & side)) for side in (~held, held))
-            job = self._pool.submit(fit_fold, train, valid, vectors[outside], [dataset.rows[n].text for n in outside], brief(recipe), blend)
+            job = self._pool.submit(fit_fold, train, valid, vectors[outside], [dataset.rows[n].text for n in outside], recipe, blend)
             self._rows[job] = outside
 
     def __enter__(self) -> Folds:

@@ -115,8 +115,17 @@ def test_one_prompt_scores_as_in_a_batch_and_an_unknown_one_has_the_bias():
 def test_the_lexical_weight_follows_whichever_part_is_right():
     right, wrong, primary = np.eye(3)[[0, 1, 2]], np.eye(3)[[1, 2, 0]], np.arange(3)
     assert choose_weight(wrong, right / 10, primary, 8.0) == 16.0
-    assert choose_weight(right, wrong, primary, 8.0) == 0.0
+    assert choose_weight(right, wrong, primary, 8.0) < 1.0
     assert choose_weight(right, right, primary, 8.0) == 8.0
+
+
+def test_the_lexical_weight_asks_every_row_not_only_those_near_a_border():
+    """Two parts of independent noise: the best weight is the ratio of what each knows, and it does not hang on a handful of top-1 answers."""
+    random, primary = np.random.default_rng(1), np.arange(1500) % 5
+    truth = np.eye(5)[primary]
+    logits, scores = truth * 2 + random.normal(size=truth.shape), truth / 2 + random.normal(size=truth.shape) / 4
+    chosen = {choose_weight(logits[rows], scores[rows], primary[rows], 16.0) for rows in np.array_split(random.permutation(1500), 3)}
+    assert chosen == {4.0}, "log odds: 2 for a unit of the logits, 8 for one of the scores"
 
 
 def test_raw_scores_are_fitted_and_no_order_changes():
