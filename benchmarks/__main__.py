@@ -18,6 +18,7 @@ from benchmarks import (
     queues,
     route,
     selectors,
+    ship,
     train,
 )
 
@@ -30,6 +31,7 @@ ALL = {
     "evaluation": evaluation.run,
     "curation": curation.run,
     "queues": queues.run,
+    "ship": ship.run,
     "selectors": selectors.run,
     "endpoint_runner": endpoint_runner.run,
     "browser": browser.run,

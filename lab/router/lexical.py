@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,15 +38,25 @@ class Lexical:
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """(n, N) float32 linear scores of texts; a text without a known n-gram has the bias alone."""
         out = np.empty((len(texts), self.domains), dtype=np.float32)
+        sums = self._few if len(texts) <= BATCH else self._many(self.weights.astype(np.float32))
         for start in range(0, len(texts), BATCH):
             some = texts[start : start + BATCH]
-            row, column, value = tf_idf(count_ngrams(some), self.keys, self.idf)
-            total = np.zeros((len(some), self.domains), dtype=np.float32)
-            if len(row):
-                first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
-                total[row[first]] = np.add.reduceat(self.weights[column] * value[:, None], first, axis=0)
-            out[start : start + BATCH] = total * self.scale + self.bias
+            out[start : start + BATCH] = sums(*tf_idf(count_ngrams(some), self.keys, self.idf), len(some)) * self.scale + self.bias
         return out
+
+    def _few(self, row: np.ndarray, column: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
+        """(n, N) sums of value × weights by row, without scipy: a cold process routes its first prompt sooner."""
+        total = np.zeros((n, self.domains), dtype=np.float32)
+        if len(row):
+            first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+            total[row[first]] = np.add.reduceat(self.weights[column] * value[:, None], first, axis=0)
+        return total
+
+    def _many(self, weights: np.ndarray) -> Callable[..., np.ndarray]:
+        """The same as :meth:`_few` as a sparse product, which is faster for thousands of texts."""
+        from scipy.sparse import csr_matrix
+
+        return lambda row, column, value, n: csr_matrix((value, (row, column)), shape=(n, len(weights))) @ weights
 
     def blended(self, logits: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         """(n, N) s·(head logits + w·lexical scores) + t. Slope and shift change no order within a row."""

@@ -16,6 +16,7 @@ VERSION = 1
 CHARACTERS = (3, 4, 5)
 BLOCKS = ("words", "characters")
 SHIFT = np.uint64(32)
+FIRST_COMBINING = "\u0300"
 SPACE = 32
 ODD = np.uint64(0x9E3779B97F4A7C15)
 """2⁶⁴ / golden ratio, as in splitmix64 (Steele, Lea & Flood 2014)."""
@@ -43,7 +44,7 @@ def folded(text: str) -> str:
     """The prompt as n-grams see it: prepared, lower case, no accents; runs of letters, digits, _, + and #, and of other marks, single spaces."""
     text = prepare(text).lower()
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if c < FIRST_COMBINING or not unicodedata.combining(c))
     return " ".join(re.findall(r"[\w+#]+|[^\w\s]+", text))
 
 
