@@ -71,7 +71,7 @@ def _encoder(bench: Workbench) -> Check:
         )
     exported = ", ".join(f"{key} (cosine {entry['cosine_mean']:.4f})" for key, entry in manifest["precisions"].items())
     refused = "".join(f"; {key} refused: {why}" for key, why in manifest["refused"].items())
-    if bench.settings.precision not in ("torch", *manifest["precisions"]):
+    if bench.precision() not in ("torch", *manifest["precisions"]):
         return Check(
             "encoder", "missing", f"{manifest['id']}: {exported}{refused}", "set ROUTER_LAB_PRECISION to an exported precision, or to torch"
         )
@@ -83,9 +83,10 @@ def _routers(bench: Workbench) -> list[Check]:
     for name in bench.router_names():
         try:
             router = bench.router(name)
-            served = ((router.metrics or {}).get("drift") or {}).get(bench.settings.precision)
+            precision = bench.precision(router)
+            served = ((router.metrics or {}).get("drift") or {}).get(precision)
             agreement = (
-                f", {bench.settings.precision} agrees with fp32 on {served['top1_agreement']:.1%} of {served['n']} test prompts"
+                f", {precision} agrees with fp32 on {served['top1_agreement']:.1%} of {served['n']} test prompts"
                 if served
                 else ""
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import SettingsError
-from lab.text.encoder import PRECISIONS
+from lab.text.encoder import AUTO, PRECISIONS
 
 ROLES = ("viewer", "curator", "maintainer")
 """Each may do what those before it may."""
@@ -23,7 +23,7 @@ class Settings:
     """
 
     encoder: str = ""
-    precision: str = "int8"
+    precision: str = AUTO
     default_router: str = "lab-47"
     database_url: str = field(default="", repr=False)
     read_only: bool = False
@@ -35,7 +35,7 @@ class Settings:
         """ROUTER_LAB_ENCODER, _PRECISION, _ROUTER, _DATABASE_URL, _READ_ONLY, _UNVERIFIED_ROLE, _ROLES (a YAML file: role → [e-mail, …])."""
         settings = cls(
             os.environ.get("ROUTER_LAB_ENCODER", ""),
-            os.environ.get("ROUTER_LAB_PRECISION", "int8"),
+            os.environ.get("ROUTER_LAB_PRECISION", AUTO),
             os.environ.get("ROUTER_LAB_ROUTER", "lab-47"),
             os.environ.get("ROUTER_LAB_DATABASE_URL", ""),
             _yes("ROUTER_LAB_READ_ONLY"),
@@ -44,8 +44,8 @@ class Settings:
         )
         if settings.unverified_role not in ROLES:
             raise SettingsError(f"ROUTER_LAB_UNVERIFIED_ROLE is '{settings.unverified_role}'.", f"Use one of: {', '.join(ROLES)}.")
-        if settings.precision not in PRECISIONS:
-            raise SettingsError(f"ROUTER_LAB_PRECISION is '{settings.precision}'.", f"Use one of: {', '.join(PRECISIONS)}.")
+        if settings.precision not in (AUTO, *PRECISIONS):
+            raise SettingsError(f"ROUTER_LAB_PRECISION is '{settings.precision}'.", f"Use one of: {', '.join((AUTO, *PRECISIONS))}.")
         return settings
 
     def environment(self, state: Path) -> dict[str, str]:

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     bench = workbench()
     progress = _lines if options.background else Bar()
     index = bench.corpus_index(options.encoder, progress)
-    encoder_id = bench.encoder(options.encoder, bench.settings.precision).id
+    encoder_id = bench.encoder(options.encoder, bench.precision()).id
     layout = compute_layout(encoder_id, [row.id for row in index.rows], index.vectors, progress)
     path = options.output or bench.maps.path(layout.key)
     write_layout(path, layout)

@@ -18,6 +18,10 @@ from lab.router.head import GATEWAY_SCORE, selections, sigmoid
 from lab.text.encoder import MINILM
 
 
+FAITHFUL = {"cosine_mean": 0.99, "top1_agreement": 0.98}
+"""Of a serving precision against fp32 (spec performance.md)."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """``domain`` is None when the router abstains. ``threshold`` is what the top probability (or raw score) was held against."""
@@ -75,6 +79,14 @@ class Router:
                 f"{path} was made from weights {str(bound)[:12]}, but the folder holds {self.sha256[:12]}.", "Evaluate the router again."
             )
         return metrics
+
+    def faithful(self, precision: str) -> bool:
+        """Whether its report shows that vectors of ``precision`` give its answers: at least FAITHFUL on the test side. False where it was not measured."""
+        try:
+            drift = (self.metrics or {}).get("drift", {})[precision]
+            return all(float(drift[key]) >= least for key, least in FAITHFUL.items())
+        except (ArtefactError, AttributeError, KeyError, TypeError, ValueError):
+            return False  # no report of use: the page that shows it says why
 
     @property
     def parameters(self) -> int:

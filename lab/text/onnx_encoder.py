@@ -13,8 +13,6 @@ import numpy as np
 from lab.errors import EncoderError
 from lab.text.prepare import prepare
 
-FAST_TOKENS = 512
-"""Padded tokens per call of ``int8-fast``. The other precisions run one prompt a call: their vectors depend on the prompt alone."""
 REPORT_S = 0.2
 CALLERS = max(1, min(4, os.cpu_count() or 1))
 
@@ -61,7 +59,8 @@ class OnnxEncoder:
             return self._sessions[threads]
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """(n, dim) float32 of unit length. One text uses two threads; several use one session from CALLERS threads.
+        """(n, dim) float32 of unit length. One text uses two threads; several use one session from CALLERS threads, one prompt a call: a
+        prompt's vector depends on the prompt alone. (``int8-fast`` in batches of 512 tokens is 16 % faster, and has one scale for a batch.)
 
         ``progress`` is called on the caller's own thread (a page needs that) and may raise to cancel.
         """
@@ -69,20 +68,19 @@ class OnnxEncoder:
         out = np.empty((len(tokens), self.dim), dtype=np.float32)
         if len(tokens) == 1:
             session = self._session(1 if self.precision == "int8-fast" else 2)
-            out[0] = _run(session, [tokens[0]])[0]
+            out[0] = _run(session, tokens[0])
             if progress:
                 progress(1, 1)
             return out
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
-        calls = _calls(order, tokens) if self.precision == "int8-fast" else [[row] for row in order]
         session, finished, stop = self._session(1), [0] * CALLERS, threading.Event()
 
         def work(caller: int) -> None:
-            for rows in calls[caller::CALLERS]:
+            for row in order[caller::CALLERS]:
                 if stop.is_set():
                     return
-                out[rows] = _run(session, [tokens[row] for row in rows])
-                finished[caller] += len(rows)
+                out[row] = _run(session, tokens[row])
+                finished[caller] += 1
 
         with ThreadPoolExecutor(CALLERS) as pool:
             futures = [pool.submit(work, caller) for caller in range(CALLERS)]
@@ -104,22 +102,6 @@ def _damaged(path: Path, error: Exception) -> EncoderError:
     return EncoderError(f"{path} cannot be loaded: {reason}.", "Delete it, then: python -m lab prepare")
 
 
-def _calls(order: list[int], tokens: list[list[int]]) -> list[list[int]]:
-    """Rows by ascending length, grouped so that rows × longest ≤ FAST_TOKENS."""
-    groups: list[list[int]] = []
-    for row in order:
-        if groups and (len(groups[-1]) + 1) * len(tokens[row]) <= FAST_TOKENS:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
-
-
-def _run(session, tokens: list[list[int]]) -> np.ndarray:
-    longest = max(map(len, tokens))
-    ids = np.zeros((len(tokens), longest), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, one in enumerate(tokens):
-        ids[row, : len(one)] = one
-        mask[row, : len(one)] = 1
-    return session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+def _run(session, tokens: list[int]) -> np.ndarray:
+    ids = np.asarray([tokens], dtype=np.int64)
+    return session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]

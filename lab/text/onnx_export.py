@@ -3,9 +3,9 @@
 Three precisions, measured in benchmarks/README.md:
 
 ``fp32``       the reference in ONNX Runtime: what heads are trained on.
-``int8``       8-bit weights in blocks of 32 with activations quantised per block (MatMulNBits): served by default. A prompt's
-               vector does not depend on its neighbours in a batch.
-``int8-fast``  dynamic per-tensor activations: the fastest, but one activation scale for a whole call, hence visibly less faithful.
+``int8``       8-bit weights in blocks of 32 with activations quantised per block (MatMulNBits).
+``int8-fast``  dynamic quantisation, one activation scale for a whole prompt: the fastest, and less faithful. It serves the routers whose
+               answers it was measured not to change.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _latency(bench: Opening, router) -> float:
     """Median seconds to prepare, encode and score one short prompt with the served encoder, over REPEATS different prompts."""
     from lab.text.prepare import prepare
 
-    encoder = bench.encoder(router.encoder_name, bench.settings.precision)
+    encoder = bench.encoder(router.encoder_name, bench.precision())
     texts = sorted({row.text for row in bench.corpus.rows}, key=lambda text: (abs(len(text) - 60), text))[:REPEATS]
     seconds = []
     for text in texts:
@@ -130,7 +130,7 @@ def _encoder_bytes(bench: Opening, name: str) -> int:
 
     source = find_source(bench.settings.encoder or name)
     folder = export_folder(source, bench.home.encoders)
-    entry = ((manifest_of(folder) or {}).get("precisions") or {}).get(bench.settings.precision)
+    entry = ((manifest_of(folder) or {}).get("precisions") or {}).get(bench.precision())
     return (folder / entry["file"]).stat().st_size if entry else source.weights.stat().st_size
 
 

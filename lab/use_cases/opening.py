@@ -27,7 +27,7 @@ from lab.router.folder import META, OURS, WEIGHTS, stamp
 from lab.router.router import Router
 from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
-from lab.text.encoder import Encoder
+from lab.text.encoder import AUTO, Encoder
 from lab.text.open_encoder import open_encoder
 from lab.text.vectors import VectorCache
 
@@ -225,8 +225,22 @@ class Opening:
                 self._encoders[name, precision] = open_encoder(name, self.home.encoders, precision, self.say)
             return self._encoders[name, precision]
 
+    def precision(self, router: Router | None = None) -> str:
+        """What serves: ``Settings.precision``; where that is left to the lab, int8-fast for a router that it is faithful to, int8 otherwise."""
+        if self.settings.precision != AUTO:
+            return self.settings.precision
+        if router is not None and router.faithful("int8-fast") and self._can("int8-fast", router.encoder_name):
+            return "int8-fast"
+        return "int8"
+
+    def _can(self, precision: str, encoder_name: str) -> bool:
+        try:
+            return bool(self.encoder(encoder_name, precision))
+        except EncoderError:
+            return False
+
     def serving_encoder(self, router: Router) -> Encoder:
-        encoder = self.encoder(router.encoder_name, self.settings.precision)
+        encoder = self.encoder(router.encoder_name, self.precision(router))
         if encoder.dim != router.head.dim:
             raise EncoderError(
                 f"Router {router.name} reads vectors of {router.head.dim} numbers, its encoder {encoder.name} gives {encoder.dim}.",

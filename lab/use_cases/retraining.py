@@ -176,7 +176,8 @@ class Retraining(Previewing):
     def _train(self, folder: Path, dataset: Dataset, encoder, recipe: Recipe, told: _Told) -> Router:
         from lab.router.build import build_router
 
-        build_router(dataset, encoder, self.vectors, recipe, self.taxonomy, folder, progress=told, told_epoch=told.point)
+        check = tuple(one for one in self._serving_encoders(encoder.name) if one.precision == "int8-fast")
+        build_router(dataset, encoder, self.vectors, recipe, self.taxonomy, folder, check=check, progress=told, told_epoch=told.point)
         return Router.load(folder, "candidate")
 
     def _next_name(self) -> str:

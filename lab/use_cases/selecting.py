@@ -92,7 +92,7 @@ class Selecting(Outcomes):
 
     def _query(self, one: SelectorSet, text: str, category: Category) -> np.ndarray:
         """(1, D + K) raw features by the serving encoder."""
-        encoder = self.encoder(one.encoder_name, self.settings.precision)
+        encoder = self.encoder(one.encoder_name, self.precision())
         if encoder.dim != one.dim:
             raise ArtefactError(
                 f"{one.name} reads embeddings of {one.dim} numbers, its encoder {encoder.name} gives {encoder.dim}.",
@@ -120,7 +120,7 @@ class Selecting(Outcomes):
         made = pick(one, key, x, candidates)
         pick_ms = (time.perf_counter() - start) * 1e3
         made = replace(made, predicted=predicted(one, key, x))
-        encoder = self.encoder(one.encoder_name, self.settings.precision)
+        encoder = self.encoder(one.encoder_name, self.precision())
         about = {
             "category": asdict(found),
             "encoder_id": encoder.id,

@@ -3,12 +3,14 @@
 import ast
 import json
 import re
+import shutil
 from collections import Counter
 
 import pytest
 
 from lab.corpus.rows import corpus_sha256
 from lab.corpus.split import split_sha256
+from lab.router.router import FAITHFUL, Router
 
 
 def modules(project, *folders):
@@ -271,6 +273,18 @@ def test_the_served_encoder_was_measured_and_agrees_with_the_reference(shipped):
     assert metrics["drift"]["int8"]["cosine_mean"] >= 0.99
     assert metrics["drift"]["int8"]["top1_agreement"] >= 0.98
     assert metrics["drift"]["int8"]["n"] == metrics["n"]
+
+
+def test_what_serves_is_the_fastest_precision_that_was_measured_to_be_faithful(bench, tmp_path):
+    served = {name: bench.precision(bench.router(name)) for name in ("v5-32", "v9-47", "lab-47")}
+    assert served == {"v5-32": "int8", "v9-47": "int8", "lab-47": "int8-fast"}
+    for name, precision in served.items():
+        assert all(bench.router(name).metrics["drift"][precision][key] >= least for key, least in FAITHFUL.items())
+    shutil.copytree(bench.home.routers / "lab-47", tmp_path / "copy")
+    report = tmp_path / "copy" / "metrics.json"
+    for content in ("[]", '{"bound_to": {"router_sha256": "another"}}', json.dumps(bench.router("lab-47").metrics | {"drift": {"int8-fast": 3}})):
+        report.write_text(content)
+        assert bench.precision(Router.load(tmp_path / "copy")) == "int8", "nothing that can be used was measured"
 
 
 def test_thresholds_keep_on_the_validation_rows_what_they_promise(shipped):

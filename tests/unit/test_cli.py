@@ -264,7 +264,7 @@ def test_doctor_finds_this_installation_whole(run):
     assert status == 0
     assert {check["state"] for check in checks.values()} == {"ok"}
     assert {"python", "torch", "onnxruntime", "encoder", "router lab-47", "corpus", "state folder", "device"} <= set(checks)
-    assert "serving int8" in checks["encoder"]["found"]
+    assert "serving auto" in checks["encoder"]["found"]
     assert len(run("doctor")[1].splitlines()) == len(checks)
 
 
