@@ -17,7 +17,6 @@ from lab.router.folder import META, METRICS, OURS, RouterFolder, read_router
 from lab.router.head import GATEWAY_SCORE, selections, sigmoid
 from lab.text.encoder import MINILM
 
-
 FAITHFUL = {"cosine_mean": 0.99, "top1_agreement": 0.98}
 """Of a serving precision against fp32 (spec performance.md)."""
 
