@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,78 +23,78 @@ class Home:
         given = os.environ.get("ROUTER_LAB_HOME")
         return cls(state=Path(given).expanduser().resolve()) if given else cls()
 
-    @property
+    @cached_property
     def routers(self) -> Path:
         return self.project / "models" / "routers"
 
-    @property
+    @cached_property
     def taxonomy(self) -> Path:
         return self.project / "models" / "taxonomy.json"
 
-    @property
+    @cached_property
     def backends(self) -> Path:
         return self.project / "models" / "backends.yaml"
 
-    @property
+    @cached_property
     def corpus(self) -> Path:
         return self.project / "corpus"
 
-    @property
+    @cached_property
     def encoders(self) -> Path:
         return self.state / "encoders"
 
-    @property
+    @cached_property
     def vectors(self) -> Path:
         return self.state / "vectors.sqlite"
 
-    @property
+    @cached_property
     def live_taxonomy(self) -> Path:
         """A copy of the newest taxonomy of the database, once it was changed: a cold process need not open the database for it."""
         return self.state / "taxonomy.json"
 
-    @property
+    @cached_property
     def live_backends(self) -> Path:
         return self.state / "backends.yaml"
 
-    @property
+    @cached_property
     def database(self) -> Path:
         """Where SQLite lies when no other database is named."""
         return self.state / "lab.sqlite"
 
-    @property
+    @cached_property
     def projections(self) -> Path:
         return self.state / "projections"
 
-    @property
+    @cached_property
     def out_of_fold(self) -> Path:
         return self.state / "out-of-fold"
 
-    @property
+    @cached_property
     def behaviour(self) -> Path:
         return self.project / "models" / "behaviour.jsonl"
 
-    @property
+    @cached_property
     def golden(self) -> Path:
         return self.project / "models" / "golden.jsonl"
 
-    @property
+    @cached_property
     def provider(self) -> Path:
         return self.project / "models" / "provider.yaml"
 
-    @property
+    @cached_property
     def versions(self) -> Path:
         """Immutable versions of routers, one folder each."""
         return self.state / "versions"
 
-    @property
+    @cached_property
     def serving(self) -> Path:
         """The champion as a plain folder that a gateway can load: a link to a complete folder."""
         return self.state / "serving" / "router"
 
-    @property
+    @cached_property
     def job_logs(self) -> Path:
         return self.state / "jobs"
 
-    @property
+    @cached_property
     def out_of_domain(self) -> Path:
         return self.project / "models" / "out_of_domain.jsonl"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,13 @@ ODD = np.uint64(0x9E3779B97F4A7C15)
 MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 LONGEST = 2_048
 """Letters of a word past this many hash alike; a prepared prompt is shorter."""
+POWERS = np.cumprod(np.full(LONGEST, ODD, dtype=np.uint64))
+WIDTH = np.uint64(33)
+"""Bits of a key."""
+CHARACTER = np.uint64(1) << SHIFT
+KIND_WORD = np.uint64(int(ODD) % 2**64)
+KINDS = np.asarray([n * int(ODD) % 2**64 for n in (2, *(n + 8 for n in CHARACTERS))], dtype=np.uint64)
+"""Of pairs of words, and of n-grams of 3, 4 and 5 characters."""
 
 
 @dataclass(frozen=True)
@@ -53,48 +60,47 @@ def count_ngrams(texts: Sequence[str]) -> Counts:
     parts = [f" {folded(text)}" for text in texts]
     codes = np.frombuffer("".join([*parts, " "]).encode("utf-32-le"), dtype="<u4").astype(np.uint64)
     row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    rows, keys = zip(*_words(codes, row), *_characters(codes, row), strict=True)
-    width = np.uint64(33)  # bits of a key
-    both = (np.concatenate(rows).astype(np.uint64) << width) | np.concatenate(keys)
-    both, count = np.unique(both, return_counts=True)
-    return Counts((both >> width).astype(np.int64), both & ((np.uint64(1) << width) - np.uint64(1)), count, len(parts))
-
-
-def _words(codes: np.ndarray, row: np.ndarray):
-    letter = codes[:-1] != SPACE
-    start = np.flatnonzero(letter & np.concatenate([[True], ~letter[:-1]]))
-    if len(start) == 0:
-        return
-    place = np.arange(len(letter)) - start[np.maximum(np.searchsorted(start, np.arange(len(letter)), "right") - 1, 0)]
-    weighted = np.where(letter, codes[:-1] * _powers()[np.clip(place, 0, LONGEST - 1)], np.uint64(0))
-    word = _mixed(np.add.reduceat(weighted, start), 1)
-    owner = row[start]
-    yield owner, word >> SHIFT
+    space = codes == SPACE
+    owner, word = _words(codes, row, space)
     pair = owner[1:] == owner[:-1]
-    yield owner[1:][pair], _mixed(word[:-1][pair] * ODD + word[1:][pair], 2) >> SHIFT
+    found = [(owner[1:][pair], word[:-1][pair] * ODD + word[1:][pair]), *_characters(codes, row, space)]
+    sizes = [len(one) for one, _ in found]
+    mixed = _mixed(np.concatenate([raw for _, raw in found]), np.repeat(KINDS[: len(found)], sizes)) >> SHIFT
+    mixed[sizes[0] :] |= CHARACTER
+    both = np.concatenate([owner, *(one for one, _ in found)]).astype(np.uint64) << WIDTH
+    both, count = np.unique(both | np.concatenate([word >> SHIFT, mixed]), return_counts=True)
+    return Counts((both >> WIDTH).astype(np.int64), both & ((np.uint64(1) << WIDTH) - np.uint64(1)), count, len(parts))
 
 
-def _characters(codes: np.ndarray, row: np.ndarray):
-    spaces = np.cumsum(codes == SPACE)
-    rolling = codes
+def _words(codes: np.ndarray, row: np.ndarray, space: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(w,) row and (w,) 64-bit hash of each word in a row of texts."""
+    letter = ~space[:-1]
+    begins = letter & np.concatenate([[True], space[:-2]])
+    start = np.flatnonzero(begins)
+    if len(start) == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64)
+    at = np.arange(len(letter))
+    place = np.minimum(at - np.maximum.accumulate(np.where(begins, at, 0)), LONGEST - 1)
+    weighted = np.where(letter, codes[:-1] * POWERS[place], np.uint64(0))
+    return row[start], _mixed(np.add.reduceat(weighted, start), KIND_WORD)
+
+
+def _characters(codes: np.ndarray, row: np.ndarray, space: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each length of CHARACTERS the row and the rolling hash of its n-grams: no space between the first and the last character."""
+    spaces, rolling = np.cumsum(space), codes
     for n in range(2, max(CHARACTERS) + 1):
-        if len(codes) < n:
+        size = len(codes) - n + 1
+        if size < 1:
             return
-        rolling = rolling[: len(codes) - n + 1] * ODD + codes[n - 1 :]
-        first = np.arange(len(rolling))
-        inside = spaces[first + n - 2] == spaces[first]  # no space between the first and the last
-        inside &= (codes[first] != SPACE) | (codes[first + 1] != SPACE)
+        rolling = rolling[:size] * ODD + codes[n - 1 :]
         if n in CHARACTERS:
-            yield row[first[inside]], (_mixed(rolling[inside], n + 8) >> SHIFT) | (np.uint64(1) << SHIFT)
+            inside = (spaces[n - 2 : n - 2 + size] == spaces[:size]) & ~(space[:size] & space[1 : size + 1])
+            yield row[:size][inside], rolling[inside]
 
 
-def _powers() -> np.ndarray:
-    return np.cumprod(np.full(LONGEST, ODD, dtype=np.uint64))
-
-
-def _mixed(value: np.ndarray, kind: int) -> np.ndarray:
-    """splitmix64's finaliser; ``kind`` keeps n-grams of different lengths apart."""
-    value = value + np.uint64(kind * int(ODD) % 2**64)
+def _mixed(value: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """splitmix64's finaliser; ``kind`` (of KINDS) keeps n-grams of different lengths apart."""
+    value = value + kind
     value = (value ^ (value >> np.uint64(30))) * MIX[0]
     value = (value ^ (value >> np.uint64(27))) * MIX[1]
     return value ^ (value >> (SHIFT - np.uint64(1)))

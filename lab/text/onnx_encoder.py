@@ -67,7 +67,7 @@ class OnnxEncoder:
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([prepare(text) for text in texts])]
         out = np.empty((len(tokens), self.dim), dtype=np.float32)
         if len(tokens) == 1:
-            session = self._session(1 if self.precision == "int8-fast" else 2)
+            session = self._session(2)
             out[0] = _run(session, tokens[0])
             if progress:
                 progress(1, 1)
