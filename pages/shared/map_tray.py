@@ -116,7 +116,7 @@ def downloads(picked: pd.DataFrame, colouring: str, places: pd.DataFrame) -> Non
             f"CSV of {len(picked):,} points", lambda: to_csv(full), "map.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
         st.download_button("Map as HTML", lambda: standalone(picked, colouring, places), "map.html", "text/html", icon=":material/public:", on_click="ignore",
-            help="One file that opens anywhere, without a network. For a picture, use the camera in the chart's corner.")  # fmt: skip
+            help="One file that opens anywhere, without a network. For a picture (PNG), use the arrow in the chart's corner.")  # fmt: skip
 
 
 def standalone(table: pd.DataFrame, colouring: str, places: pd.DataFrame) -> bytes:
