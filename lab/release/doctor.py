@@ -18,8 +18,8 @@ from lab.files import sha256_bytes
 from lab.release.learning import EPOCHS
 from lab.release.preview import shortened
 from lab.router.dataset import Dataset
+from lab.router.fit import fit
 from lab.router.recipe import Recipe
-from lab.router.train import train_head
 
 Progress = Callable[[str, int, int], None]
 MERGED = " + "
@@ -199,7 +199,8 @@ def _simulate(
         held = one.side("valid")
         if train is None or len(held) == 0:
             raise InputError("There are no training or validation prompts.", "Use a corpus with a split.")
-        answers.append(np.asarray(one.domains)[train_head(train, None, shortened(recipe, EPOCHS)).head.logits(vectors[held]).argmax(1)])
+        logits = fit(train, None, shortened(recipe, EPOCHS)).logits(vectors[held], [one.rows[n].text for n in held])
+        answers.append(np.asarray(one.domains)[logits.argmax(1)])
     progress("refit", 2, 2)
     wanted = np.asarray([fold_in(dataset.rows[n].domain) for n in held])
     first, second = (np.asarray([fold_in(str(name)) for name in answer]) for answer in answers)

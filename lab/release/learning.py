@@ -13,8 +13,9 @@ from lab.errors import InputError
 from lab.files import sha256_bytes
 from lab.release.preview import shortened
 from lab.router.dataset import Dataset
+from lab.router.fit import fit
 from lab.router.recipe import Recipe
-from lab.router.train import TrainingSet, train_head
+from lab.router.train import TrainingSet
 
 SHARES = (0.125, 0.25, 0.5, 0.75)
 GROUPS, FOLDS, DRAWS = 6, 3, 400
@@ -61,7 +62,7 @@ def learning_points(
     folds: int = FOLDS, groups: int = GROUPS,
 ) -> dict[str, list[Point]]:  # fmt: skip
     """Domain → its points. In each refit one group of domains is cut to a share of its prompts and all others are whole, because the
-    question is what more prompts of *this* domain would do. Scored on held-out fifths of the train and valid sides; test is not looked at.
+    question is what more prompts of *this* domain would do. Every part that ``recipe`` names is refitted. Scored on held-out fifths of the train and valid sides; test is not looked at.
     """
     usable = np.flatnonzero(np.isin(np.asarray(dataset.splits), SIDES[:2]))
     if len(usable) < 50:
@@ -70,15 +71,15 @@ def learning_points(
     draw = np.asarray([int(sha256_bytes(f"learn-1:{dataset.rows[row].id}".encode())[:8], 16) / 2**32 for row in usable])
     fold = (draw * 5).astype(int)  # near-duplicates are few, and the same for every size
     order = np.asarray([int(sha256_bytes(f"learn-2:{dataset.rows[row].id}".encode())[:8], 16) / 2**32 for row in usable])
-    x, short = vectors[usable], shortened(recipe, EPOCHS)
+    x, texts, short = vectors[usable], np.asarray([dataset.rows[row].text for row in usable], dtype=object), shortened(recipe, EPOCHS)
     group_of = np.arange(len(dataset.domains)) % groups
     out: dict[str, list[Point]] = {domain: [] for domain in dataset.domains}
     plan = [(k, share, group) for k in range(folds) for share in SHARES for group in range(groups)] + [(k, 1.0, -1) for k in range(folds)]
     for done, (k, share, group) in enumerate(plan):
         progress("learning curves", done, len(plan))
         inside = (fold != k) & ((order < share) | (group_of[primary] != group))
-        head = train_head(TrainingSet(x[inside], primary[inside], also[inside]), None, short).head
-        answered, wanted = head.logits(x[fold == k]).argmax(1), primary[fold == k]
+        trained = fit(TrainingSet(x[inside], primary[inside], also[inside], list(texts[inside])), None, short)
+        answered, wanted = trained.logits(x[fold == k], list(texts[fold == k])).argmax(1), primary[fold == k]
         for place in np.flatnonzero((group_of == group) | (group < 0)):
             counts = (int(((answered == place) & (wanted == place)).sum()), int((wanted == place).sum()), int((answered == place).sum()))
             out[dataset.domains[place]].append(Point(int((primary[inside] == place).sum()), *counts))

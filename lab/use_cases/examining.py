@@ -120,7 +120,7 @@ class Examining(Retraining):
     # the taxonomy doctor
 
     def start_learning(self, actor: Actor, target: float = 0.85) -> jobs.Job:
-        """Learning curves of every domain in a process of its own: some 75 short refits, two to four minutes on two cores."""
+        """Learning curves of every domain in a process of its own: some 75 short refits, minutes on two cores."""
         self.require(actor, "curator")
         if not 0.5 <= target <= 0.99:
             raise InputError(f"The target F1 is {target}.", "Use a share between 0.50 and 0.99.")

@@ -97,3 +97,13 @@ def test_a_flat_noisy_or_short_curve_cannot_say():
     assert fit_curve("alpha", curve_points(0.9, 0.1, [20, 40, 80, 160]), 160, 0.85).more is None  # far beyond four times the prompts
     with pytest.raises(InputError, match="target"):
         fit_curve("alpha", noisy, 40, 1.5)
+
+
+def test_a_hybrid_is_examined_with_its_ngrams(corpus):
+    """Vectors that say nothing: what is right is the n-grams' doing."""
+    data, _ = corpus
+    noise = np.random.default_rng(0).normal(size=(len(data.rows), 8)).astype(np.float32)
+    hybrid = RECIPE.with_changes(epochs=2, lexical_weight=12.0)
+    found = {name: learning_points(data, noise, recipe, folds=1, groups=1)["alpha"][-1] for name, recipe in (("head", replace(hybrid, lexical_weight=0.0)), ("hybrid", hybrid))}
+    assert found["hybrid"].tp > found["hybrid"].support * 0.9 > found["head"].tp
+    assert simulate_merge(data, noise, hybrid, data.domains[:2]).top1_before > 0.9
