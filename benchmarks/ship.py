@@ -51,8 +51,8 @@ def _steps(bench: Workbench, anna: Actor, loop: float) -> Iterator[Figure]:
 
 def _relabel(bench: Workbench, anna: Actor, session: str) -> None:
     """Training prompts that the router's out-of-fold answers contradict are given those answers: the hardest case for a preview."""
-    found = bench.predictions(bench.router(), bench.corpus_now())
-    sure = sorted((-p, row.id, found.domains[best]) for p, row, best, right in zip(found.probability, found.rows, found.predicted, found.right, strict=True) if not right and row.split == "train")
+    found = bench.out_of_fold(bench.router("lab-47"))
+    sure = sorted((-p, row.id, found.domains[best]) for p, row, best, right in zip(found.probability, found.rows, found.predicted, found.right, strict=True) if not right and bench.frozen_split[row.id] == "train")
     skip = RELABELLED if session.endswith("next") else 0
     chosen = sure[skip : skip + RELABELLED]
     states = bench.state([one for _, one, _ in chosen])
