@@ -34,6 +34,7 @@ def _steps(bench: Workbench, anna: Actor, loop: float) -> Iterator[Figure]:
     for batch in ("first", "next"):
         _relabel(bench, anna, f"benchmark-{batch}")
         yield in_loops(f"preview of {RELABELLED} relabels, the {batch} batch of a process", _seconds(bench.preview), 3, loop)
+    bench.retrain_plan()  # the page shows it before anyone can click
     started = time.perf_counter()
     job = bench.start_retrain(anna)
     yield _within("retrain: click → running", time.perf_counter() - started, 1)
