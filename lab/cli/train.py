@@ -26,7 +26,7 @@ def add(commands) -> None:
         help="a JSONL file or a folder of them: prompt|text, domain|label, optional also, split",
     )
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the router folder to write")
-    command.add_argument("--recipe", default="lab", help="a recipe of models/recipes.yaml: published, upstream, lab (default lab)")
+    command.add_argument("--recipe", default="lab", help="a recipe of models/recipes.yaml: published, upstream, lab, hybrid (default lab)")
     command.add_argument("--encoder", default="", help=f"a packaged model, a folder, or a hub id (default {MINILM})")
     command.add_argument("--epochs", type=int, help="instead of the recipe's")
     command.add_argument("--seed", type=int, help="instead of the recipe's")

@@ -229,13 +229,14 @@ class Opening:
         """What serves: ``Settings.precision``; where that is left to the lab, int8-fast for a router that it is faithful to, int8 otherwise."""
         if self.settings.precision != AUTO:
             return self.settings.precision
-        if router is not None and router.faithful("int8-fast") and self._can("int8-fast", router.encoder_name):
+        if router is not None and router.faithful("int8-fast") and self._is_its_own(router, "int8-fast"):
             return "int8-fast"
         return "int8"
 
-    def _can(self, precision: str, encoder_name: str) -> bool:
+    def _is_its_own(self, router: Router, precision: str) -> bool:
+        """Whether the encoder is here at that precision, and is the one that the router's report was made with (ROUTER_LAB_ENCODER may name another)."""
         try:
-            return bool(self.encoder(encoder_name, precision))
+            return self.encoder(router.encoder_name, precision).id == (router.metrics or {})["bound_to"].get("encoder_id")
         except EncoderError:
             return False
 

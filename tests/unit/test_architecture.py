@@ -282,6 +282,9 @@ def test_what_serves_is_the_fastest_precision_that_was_measured_to_be_faithful(b
         assert all(bench.router(name).metrics["drift"][precision][key] >= least for key, least in FAITHFUL.items())
     shutil.copytree(bench.home.routers / "lab-47", tmp_path / "copy")
     report = tmp_path / "copy" / "metrics.json"
+    kept = bench.router("lab-47").metrics
+    report.write_text(json.dumps(kept | {"bound_to": kept["bound_to"] | {"encoder_id": "another@1"}}))
+    assert bench.precision(Router.load(tmp_path / "copy")) == "int8", "measured with another encoder"
     for content in ("[]", '{"bound_to": {"router_sha256": "another"}}', json.dumps(bench.router("lab-47").metrics | {"drift": {"int8-fast": 3}})):
         report.write_text(content)
         assert bench.precision(Router.load(tmp_path / "copy")) == "int8", "nothing that can be used was measured"
