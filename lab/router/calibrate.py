@@ -67,25 +67,26 @@ class Calibration:
 
 
 def _top_scaled(p: np.ndarray, slopes: tuple[float, ...], shift: float) -> np.ndarray:
-    """(n, N) of softmax values (n, N): the largest of each row by quadratic Platt scaling of its logit, the others in proportion."""
+    """(n, N) of softmax values (n, N), written in place: the largest of each row by quadratic Platt scaling of its logit, the others in proportion."""
     rows, top = np.arange(len(p)), p.argmax(axis=1)
-    logit, (slope, curve) = _logit(p[rows, top]), slopes
-    beyond = np.zeros_like(logit)
+    logit, (slope, curve), beyond = _logit(p[rows, top]), slopes, 0.0
     if curve:
-        turn = float(np.clip(-slope / (2 * curve), -1e6, 1e6))
+        turn = min(max(-slope / (2 * curve), -1e6), 1e6)
         held = np.minimum(logit, turn) if curve < 0 else np.maximum(logit, turn)
         logit, beyond = held, logit - held
     first = sigmoid(slope * logit + curve * logit * logit + shift + LEAST_SLOPE * beyond)
-    others = p.copy()
-    others[rows, top] = 0
-    rest = others.sum(axis=1, keepdims=True)
-    others = np.where(rest > 0, others / np.where(rest > 0, rest, 1), 1 / max(1, p.shape[1] - 1)) * (1 - first)[:, None]
-    others[rows, top] = first
-    return others
+    p[rows, top] = 0
+    rest = p.sum(axis=1, keepdims=True)
+    if not rest.all():  # softmax gave the largest all there is
+        p[rest[:, 0] == 0], rest[rest == 0] = 1, max(1, p.shape[1] - 1)
+    p /= rest
+    p *= (1 - first)[:, None]
+    p[rows, top] = first
+    return p
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, TINY, 1 - TINY)
+    p = np.minimum(np.maximum(p, TINY), 1 - TINY)
     return np.log(p) - np.log1p(-p)
 
 

@@ -58,10 +58,10 @@ class Lexical:
 
         return lambda row, column, value, n: csr_matrix((value, (row, column)), shape=(n, len(weights))) @ weights
 
-    def blended(self, logits: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    def blended(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """(n, N) s·(head logits + w·lexical scores) + t. Slope and shift change no order within a row."""
         weight, slope, shift = self.blend
-        return slope * (logits + weight * self.scores(texts)) + shift
+        return slope * (logits + weight * scores) + shift
 
 
 def tf_idf(counts: Counts, keys: np.ndarray, idf: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -99,8 +99,8 @@ class Router:
     def threshold(self, target: float) -> dict[str, Any] | None:
         return next((row for row in self.thresholds if abs(row["target"] - target) < 1e-9), None)
 
-    def logits(self, vectors: np.ndarray, texts: Sequence[str] | None = None) -> np.ndarray:
-        """(n, N) from (n, D) and, for a router with a lexical part, the n prompts. EncoderError if D is not the head's."""
+    def logits(self, vectors: np.ndarray, texts: Sequence[str] | None = None, lexical: np.ndarray | None = None) -> np.ndarray:
+        """(n, N) from (n, D) and, for a router with a lexical part, the n prompts or its scores of them (n, N). EncoderError if D is not the head's."""
         if vectors.shape[1] != self.head.dim:
             raise EncoderError(
                 f"Router {self.name} reads vectors of {self.head.dim} numbers, its encoder {self.encoder_name} gives {vectors.shape[1]}.",
@@ -109,13 +109,15 @@ class Router:
         logits = self.head.logits(vectors)
         if self.lexical is None:
             return logits
-        if texts is None or len(texts) != len(vectors):
-            raise InputError(f"Router {self.name} has a lexical part: it reads prompts beside their vectors.", "Pass the texts too.")
-        return self.lexical.blended(logits, texts)
+        if lexical is None:
+            if texts is None or len(texts) != len(vectors):
+                raise InputError(f"Router {self.name} has a lexical part: it reads prompts beside their vectors.", "Pass the texts too.")
+            lexical = self.lexical.scores(texts)
+        return self.lexical.blended(logits, lexical)
 
-    def score(self, vector: np.ndarray, text: str | None = None) -> Scored:
-        """Scores of one prompt from its vector (D,) and, for a router with a lexical part, its text."""
-        logits = self.logits(vector[None, :], None if text is None else [text])
+    def score(self, vector: np.ndarray, text: str | None = None, lexical: np.ndarray | None = None) -> Scored:
+        """Scores of one prompt from its vector (D,) and, for a router with a lexical part, its text or that part's scores of it (1, N)."""
+        logits = self.logits(vector[None, :], None if text is None else [text], lexical)
         probabilities = self.calibration.probabilities(logits)
         return Scored(logits[0], sigmoid(logits)[0], None if probabilities is None else probabilities[0])
 

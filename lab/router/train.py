@@ -55,7 +55,7 @@ class Trained:
     def logits(self, vectors: np.ndarray, texts: Sequence[str] | None = None) -> np.ndarray:
         """(n, N) of the whole router; ``texts`` are needed by a lexical part alone."""
         logits = self.head.logits(vectors)
-        return logits if self.lexical is None else self.lexical.blended(logits, texts)
+        return logits if self.lexical is None else self.lexical.blended(logits, self.lexical.scores(texts))
 
 
 @contextmanager

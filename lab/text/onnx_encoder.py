@@ -64,14 +64,13 @@ class OnnxEncoder:
 
         ``progress`` is called on the caller's own thread (a page needs that) and may raise to cancel.
         """
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([prepare(text) for text in texts])]
-        out = np.empty((len(tokens), self.dim), dtype=np.float32)
-        if len(tokens) == 1:
-            session = self._session(2)
-            out[0] = _run(session, tokens[0])
+        if len(texts) == 1:
+            out = _run(self._session(2), self._tokenizer.encode(prepare(texts[0])).ids)[None, :]
             if progress:
                 progress(1, 1)
             return out
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch([prepare(text) for text in texts])]
+        out = np.empty((len(tokens), self.dim), dtype=np.float32)
         order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         session, finished, stop = self._session(1), [0] * CALLERS, threading.Event()
 
@@ -104,4 +103,4 @@ def _damaged(path: Path, error: Exception) -> EncoderError:
 
 def _run(session, tokens: list[int]) -> np.ndarray:
     ids = np.asarray([tokens], dtype=np.int64)
-    return session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
+    return session.run(None, {one.name: ids if one.name == "input_ids" else np.ones_like(ids) for one in session.get_inputs()})[0][0]

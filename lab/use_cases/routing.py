@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,9 +83,10 @@ class Routing(Probing):
         start = time.perf_counter()
         prepared = prepare(text)
         ready = time.perf_counter()
+        beside = self._beside.submit(router.lexical.scores, [prepared]) if router.lexical else None
         vector = encoder.encode([prepared])[0]
         encoded = time.perf_counter()
-        scored = router.score(vector, prepared)
+        scored = router.score(vector, lexical=beside.result() if beside else None)
         decision, outside = self._decide(router, scored, vector, target, guard)
         done = time.perf_counter()
         timings = {
@@ -94,6 +96,11 @@ class Routing(Probing):
             "total": (done - start) * 1e3,
         }
         return self._route(router, encoder, scored, decision, outside, text, top_k, timings)
+
+    @cached_property
+    def _beside(self) -> ThreadPoolExecutor:
+        """Counts a prompt's n-grams while the encoder, which leaves Python free, works on it."""
+        return ThreadPoolExecutor(1, "n-grams")
 
     def route_many(
         self,
@@ -138,16 +145,17 @@ class Routing(Probing):
         top_k: int,
         timings: dict[str, float],
     ) -> Route:
-        order = np.argsort(-scored.logits, kind="stable")[: max(1, top_k)]
+        ranked = np.argsort(-scored.logits, kind="stable")
+        order, two = ranked[: max(1, top_k)], ranked[:2]
         values = scored.scores if scored.probabilities is None else scored.probabilities
-        two = np.argsort(-scored.logits, kind="stable")[:2]
         top = self.taxonomy.canonical(router.domains[int(order[0])])
-        answered = decision.domain is not None
+        backends, answered = self.backends, decision.domain is not None
+        would_be = backends.backend.get(top)
         return Route(
             router=router.name, router_sha256=router.sha256, encoder_id=encoder.id, precision=encoder.precision,
             domains=[(router.domains[i], float(scored.scores[i]), None if scored.probabilities is None else float(scored.probabilities[i])) for i in order],
-            selections=router.selections(scored), decision=decision, backend=self.backends.backend.get(top) if answered else None,
-            specialist=self.backends.specialist.get(top) if answered else None, would_be_backend=self.backends.backend.get(top),
+            selections=router.selections(scored), decision=decision, backend=would_be if answered else None,
+            specialist=backends.specialist.get(top) if answered else None, would_be_backend=would_be,
             margin=float(values[two[0]] - values[two[1]]) if len(two) > 1 else 1.0, language=detect(text), cut=is_cut(text), outside=outside, timings_ms=timings,
         )  # fmt: skip
 

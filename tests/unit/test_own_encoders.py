@@ -189,3 +189,29 @@ def test_what_cannot_be_adapted_is_said(small, tmp_path):
     with pytest.raises(LabError):
         Plan(epochs=0)
     assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize("words", ["▁cat", "▁the ▁dog", "▁cat ▁dog ▁chat s ▁le a b c"])
+def test_the_graph_for_one_prompt_answers_as_the_model_does(small, tmp_path, words):
+    import onnxruntime
+
+    from lab.text.onnx_single import export_single
+    from lab.text.torch_encoder import load_sentence_transformer
+
+    model = load_sentence_transformer(find_source(str(small)))
+    assert export_single(model, tmp_path / "single.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "single.onnx"))
+    ids = np.asarray([model.tokenizer(words)["input_ids"]], dtype=np.int64)
+    assert [one.name for one in session.get_inputs()] == ["input_ids"]
+    wanted = model.encode([words], normalize_embeddings=True)
+    assert np.allclose(session.run(None, {"input_ids": ids})[0], wanted, atol=1e-5)
+
+
+def test_another_kind_of_model_has_no_graph_for_one_prompt(small, tmp_path):
+    from lab.text.onnx_single import export_single
+    from lab.text.torch_encoder import load_sentence_transformer
+
+    model = load_sentence_transformer(find_source(str(small)))
+    model[0].auto_model.config.hidden_act = "relu"
+    assert not export_single(model, tmp_path / "single.onnx")
+    assert not (tmp_path / "single.onnx").exists()
