@@ -44,6 +44,11 @@ class Home:
         return self.state / "encoders"
 
     @cached_property
+    def adapted(self) -> Path:
+        """Encoders that deep retrains made; routers name them."""
+        return self.state / "adapted"
+
+    @cached_property
     def vectors(self) -> Path:
         return self.state / "vectors.sqlite"
 

@@ -8,6 +8,8 @@ import streamlit as st
 from lab.curation.state import Actor
 from lab.errors import LabError
 from lab.release.jobs import Job
+from lab.router.adapt import SECONDS
+from lab.router.adapt import Plan as Deep
 from lab.use_cases.job_work import LIMITS
 from lab.use_cases.previewing import Plan
 from pages.shared import people
@@ -15,6 +17,9 @@ from pages.shared.frame import bench, literal, serve, show_error
 from pages.shared.ship_common import NAME_FIRST, STATES, moment, name_of, person, said, say, signed
 from pages.shared.ship_job import job_panel
 from pages.shared.ship_preview import preview_view
+
+DEEPEST = 12
+"""Layers of the encoders that can be adapted; one with fewer says so."""
 
 
 def render() -> None:
@@ -97,16 +102,35 @@ def _start(plan: Plan, actor: Actor | None) -> None:
         anyway = st.checkbox("Even if no label has changed", key="anyway", disabled=not plan.blocked)
     changes = {name: value for name, value in (("epochs", int(epochs)), ("learning_rate", float(rate)), ("seed", int(seed))) if value != getattr(chosen, name)}
     blocked = NAME_FIRST if actor is None else plan.blocked if not anyway or "retrain by" in plan.blocked else ""
+    adapt = _depth(plan)
     st.button(
-        "Retrain", type="primary", icon=":material/model_training:", disabled=bool(blocked), help=blocked or None, key="start", on_click=_begin,
-        args=(actor, recipe, changes, anyway),
+        "Retrain" if adapt is None else "Deep retrain", type="primary", icon=":material/model_training:", disabled=bool(blocked), help=blocked or None, key="start",
+        on_click=_begin, args=(actor, recipe, changes, anyway, adapt),
     )  # fmt: skip
-    st.caption(literal(blocked) if blocked else "About a minute on two cores: train, predict out of fold, evaluate, publish, gate. The champion serves meanwhile.")
+    st.caption(literal(blocked) if blocked else "Train, evaluate, publish, gate; the champion serves meanwhile.")
 
 
-def _begin(actor: Actor, recipe: str, changes: dict, anyway: bool) -> None:
+def _depth(plan: Plan) -> dict | None:
+    """None for a quick retrain, else what of the encoder is trained."""
+    quick, deep = "Quick", "Deep"
+    if st.segmented_control("How deep", (quick, deep), default=quick, required=True, key="depth") == quick:
+        st.caption("About a minute on two cores. The encoder stays as it is; the head and the n-grams learn the labels.")
+        return None
+    usual = Deep()
+    one, two = st.columns(2)
+    layers = one.number_input("Layers to train", 1, DEEPEST, usual.layers, key="layers", help="Of the encoder, from the top. Those below stay as they are.")
+    epochs = two.number_input("Epochs of the encoder", 1, 10, usual.epochs, key="encoder-epochs")
+    minutes = plan.rows["train"] * layers * epochs * SECONDS / 60
+    st.caption(
+        f"{max(1, minutes / 3):.0f} to {max(2, minutes):.0f} minutes on two cores: the encoder learns the labels too, then the rest as in a quick one. Measured on the shipped corpus, "
+        "one fold of five: all six layers 76.7 % top-1 [74.9, 78.1], the frozen encoder 75.3 %. Such a version has no answers out of fold, since its encoder has learnt the prompts."
+    )
+    return {"layers": int(layers), "epochs": int(epochs)}
+
+
+def _begin(actor: Actor, recipe: str, changes: dict, anyway: bool, adapt: dict | None) -> None:
     try:
-        st.query_params["job"] = bench().start_retrain(actor, recipe, changes, anyway).id
+        st.query_params["job"] = bench().start_retrain(actor, recipe, changes, anyway, adapt).id
         st.session_state.pop("left", None)
     except LabError as error:
         say("error", literal(f"{error.what} {error.fix}"))

@@ -11,21 +11,14 @@ from pathlib import Path
 from lab.cli.common import Bar, print_json, workbench
 from lab.cli.curate import person
 from lab.errors import InputError, LabError
+from lab.router.adapt import Plan as Deep
 
 
 def add(commands) -> None:
     preview = commands.add_parser("preview", help="what a retrain would change", description="Which held-out prompts a retrain would answer otherwise, in seconds.")
     preview.add_argument("--json", action="store_true", help="print JSON")
     preview.set_defaults(run=run_preview)
-    retrain = commands.add_parser("retrain", help="train a candidate on the curation set", description="Train, evaluate, publish and judge a candidate, in a process of its own.")
-    retrain.add_argument("--recipe", default="", help="a recipe of models/recipes.yaml (default: the champion's)")
-    retrain.add_argument("--epochs", type=int, help="instead of the recipe's")
-    retrain.add_argument("--learning-rate", type=float, help="instead of the recipe's")
-    retrain.add_argument("--seed", type=int, help="instead of the recipe's")
-    retrain.add_argument("--wait", action="store_true", help="show the progress and the verdict")
-    retrain.add_argument("--anyway", action="store_true", help="even if no label has changed")
-    _who(retrain)
-    retrain.set_defaults(run=run_retrain)
+    _add_retrain(commands)
     listing = commands.add_parser("jobs", help="retrains", description="Retrains: queued, running, done, failed, cancelled, lost.")
     listing.add_argument("--cancel", metavar="JOB", help="ask one to stop")
     _who(listing)
@@ -58,6 +51,21 @@ def add(commands) -> None:
     take.set_defaults(run=run_import)
 
 
+def _add_retrain(commands) -> None:
+    retrain = commands.add_parser("retrain", help="train a candidate on the curation set", description="Train, evaluate, publish and judge a candidate, in a process of its own.")
+    retrain.add_argument("--recipe", default="", help="a recipe of models/recipes.yaml (default: the champion's)")
+    retrain.add_argument("--epochs", type=int, help="instead of the recipe's")
+    retrain.add_argument("--learning-rate", type=float, help="instead of the recipe's")
+    retrain.add_argument("--seed", type=int, help="instead of the recipe's")
+    retrain.add_argument("--deep", action="store_true", help="adapt the encoder to the labels first: minutes to an hour")
+    retrain.add_argument("--layers", type=int, help=f"with --deep: upper layers to train (default {Deep().layers})")
+    retrain.add_argument("--encoder-epochs", type=int, help=f"with --deep: epochs of the encoder (default {Deep().epochs})")
+    retrain.add_argument("--wait", action="store_true", help="show the progress and the verdict")
+    retrain.add_argument("--anyway", action="store_true", help="even if no label has changed")
+    _who(retrain)
+    retrain.set_defaults(run=run_retrain)
+
+
 def _who(command: argparse.ArgumentParser) -> None:
     command.add_argument("--who", default="", metavar="NAME", help="your name (default: the account's), marked unverified")
 
@@ -77,7 +85,7 @@ def run_retrain(options: argparse.Namespace) -> int:
     bench = workbench()
     given = (("epochs", options.epochs), ("learning_rate", options.learning_rate), ("seed", options.seed))
     changes = {name: value for name, value in given if value is not None}
-    job = bench.start_retrain(person(bench, options), options.recipe, changes, options.anyway)
+    job = bench.start_retrain(person(bench, options), options.recipe, changes, options.anyway, _deep(options))
     print(f"job {job.id} is {job.status}")
     bar, shown = Bar(), 0
     while options.wait and job.open:
@@ -100,6 +108,13 @@ def run_retrain(options: argparse.Namespace) -> int:
     for check in verdict["checks"]:
         print(f"  {'passed ' if check['passed'] else 'REFUSED'} {check['name']}: {check['sentence']}")
     return 0 if verdict["passed"] else 3
+
+
+def _deep(options: argparse.Namespace) -> dict[str, int] | None:
+    given = {name: value for name, value in (("layers", options.layers), ("epochs", options.encoder_epochs)) if value is not None}
+    if given and not options.deep:
+        raise InputError("--layers and --encoder-epochs are of the encoder, which a quick retrain does not touch.", "Add --deep.")
+    return given if options.deep else None
 
 
 def run_jobs(options: argparse.Namespace) -> int:

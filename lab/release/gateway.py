@@ -16,6 +16,7 @@ from lab.release.disk import alone, sync_folder
 from lab.release.versions import ABOUT, MANIFEST, Progress, Version, publish, read_version, silent, verify
 from lab.router.folder import LABELS, META, METRICS, OURS, WEIGHTS, read_router
 from lab.router.lexical_file import LEXICAL
+from lab.text.adapted import NAME
 
 GATEWAY_FILES = (WEIGHTS, META, LABELS)
 GATEWAY_KEYS = {"0.weight", "0.bias", "3.weight", "3.bias"}
@@ -50,6 +51,15 @@ def gateway_bytes(version: Version) -> dict[str, bytes]:
 
 def plain_loss(version: Version) -> str:
     """What a gateway that loads router.safetensors alone loses of a router with a lexical part, in a sentence; "" where it loses nothing."""
+    return " ".join(one for one in (_without_ngrams(version), _with_encoder(version)) if one)
+
+
+def _with_encoder(version: Version) -> str:
+    name = version.router.encoder_name
+    return f"It reads the adapted encoder {name}, whose folder lies beside the files." if NAME.fullmatch(name) else ""
+
+
+def _without_ngrams(version: Version) -> str:
     if LEXICAL not in version.files:
         return ""
     alone = (version.router.metrics or {}).get("head_alone")
@@ -66,19 +76,21 @@ def _tensors(data: bytes) -> set[str]:
     return {key.removeprefix("net.") for key in json.loads(data[8 : 8 + size]) if key != "__metadata__"}
 
 
-def export(version: Version, folder: Path) -> Path:
-    """A new plain folder with the three files. ArtefactError if ``folder`` holds something else."""
+def export(version: Version, folder: Path, encoder: Path | None = None) -> Path:
+    """A new plain folder with the three files, and the adapted ``encoder`` that they name. ArtefactError if ``folder`` holds something else."""
     data = gateway_bytes(version)
     if folder.is_symlink() or (
-        folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, LEXICAL, SOURCE})
+        folder.exists() and (not folder.is_dir() or {one.name for one in folder.iterdir()} - {*GATEWAY_FILES, LEXICAL, SOURCE, *([encoder.name] if encoder else [])})
     ):
         raise ArtefactError(f"{folder} exists and is no exported router.", "Name a new folder, so that nothing is overwritten.")
     with folder_aside(folder) as aside:
-        _fill(aside, version, data)
+        _fill(aside, version, data, encoder)
     return folder
 
 
-def _fill(folder: Path, version: Version, data: Mapping[str, bytes]) -> None:
+def _fill(folder: Path, version: Version, data: Mapping[str, bytes], encoder: Path | None) -> None:
+    if encoder is not None:
+        shutil.copytree(encoder, folder / encoder.name)
     for name, content in data.items():
         write_bytes(folder / name, content)
     loss = plain_loss(version)
@@ -86,10 +98,10 @@ def _fill(folder: Path, version: Version, data: Mapping[str, bytes]) -> None:
     write_json(folder / SOURCE, said | ({"plain_gateway": loss} if loss else {}))
 
 
-def mirror(path: Path, champion: Callable[[], Version]) -> Version:
+def mirror(path: Path, champion: Callable[[], Version], encoder_of: Callable[[Version], Path | None] = lambda version: None) -> Version:
     """Make ``path`` show the champion: a symbolic link, moved in one step from one complete folder to another.
 
-    ``champion`` is asked while other mirrors wait, so that after two promotions at once the folder shows what the last row says. A
+    ``encoder_of`` says where the adapted encoder of a version is. ``champion`` is asked while other mirrors wait, so that after two promotions at once the folder shows what the last row says. A
     reader that resolves the link once (``os.path.realpath``) and then opens its files never reads a mix: the folder it entered stays,
     whole, until the promotion after the next. Nothing changes if the version is damaged.
     """
@@ -104,7 +116,7 @@ def mirror(path: Path, champion: Callable[[], Version]) -> Version:
         if shown == version.id and not _differs(store / version.id, data):
             return version
         with folder_aside(store / version.id) as aside:
-            _fill(aside, version, data)
+            _fill(aside, version, data, encoder_of(version))
         link = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         link.symlink_to(os.path.join(store.name, version.id), target_is_directory=True)
         try:

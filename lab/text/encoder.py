@@ -12,6 +12,7 @@ import numpy as np
 
 from lab.errors import EncoderError
 from lab.files import read_json, sha256_file
+from lab.text.adapted import kept
 from lab.text.prepare import PREPARATION
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -58,10 +59,10 @@ def encoder_id(name: str, weights_sha256: str, pooling: str, max_tokens: int) ->
     return f"{name.rstrip('/').split('/')[-1]}@{weights_sha256[:16]}+{pooling}+prep{PREPARATION}+{max_tokens}"
 
 
-def find_source(name: str) -> Source:
-    """A packaged model, a folder, or a hub id (through huggingface_hub, its cache first). EncoderError says what was tried."""
+def find_source(name: str, store: Path | None = None) -> Source:
+    """A packaged model, a folder, an adapted encoder of ``store``, or a hub id (through huggingface_hub, its cache first). EncoderError says what was tried."""
     name = MINILM if name in PACKAGED else name
-    folder = _folder_of(name)
+    folder = (kept(name, store) if store else None) or _folder_of(name)
     config = read_json(folder / "config.json")
     weights = next((path for path in (folder / "model.safetensors", folder / "pytorch_model.bin") if path.is_file()), None)
     if weights is None or weights.suffix == ".bin":

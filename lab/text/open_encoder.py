@@ -29,14 +29,16 @@ def current_manifest(source: Source, folder: Path) -> dict | None:
     return None
 
 
-def open_encoder(name: str, encoders: Path, precision: str = "int8", say: Callable[[str], None] = lambda line: None) -> Encoder:
-    """An Encoder for ``name`` (packaged, folder or hub id). The first call for a model exports and checks it (about 15 s).
+def open_encoder(
+    name: str, encoders: Path, precision: str = "int8", say: Callable[[str], None] = lambda line: None, store: Path | None = None
+) -> Encoder:
+    """An Encoder for ``name`` (packaged, folder, adapted and kept in ``store``, or hub id). The first call for a model exports and checks it (about 15 s).
 
     ``precision`` is one of PRECISIONS; ``say`` is told of slow steps. EncoderError if there is no such model or precision.
     """
     if precision not in PRECISIONS:
         raise EncoderError(f"Precision '{precision}' is unknown.", f"Use one of: {', '.join(PRECISIONS)}.")
-    source = find_source(name)
+    source = find_source(name, store)
     if precision == "torch":
         from lab.text.torch_encoder import TorchEncoder
 

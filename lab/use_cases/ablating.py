@@ -40,7 +40,7 @@ def ablate(
     from lab.text.language import detect
 
     dataset = build_dataset(bench.corpus.rows, bench.taxonomy, bench.frozen_split, None, reserved_ids(bench.home))
-    held_out = _fold_left_out(encoder_name)
+    held_out = _fold_left_out(bench, encoder_name)
     encoder = bench.encoder(encoder_name, REFERENCE)
     texts = [row.text for row in dataset.rows]
     vectors = bench.vectors.encode(encoder, texts, lambda done, of: progress("encode", done, of))
@@ -69,23 +69,15 @@ def ablate(
     }  # fmt: skip
 
 
-def _fold_left_out(encoder_name: str) -> int | None:
+def _fold_left_out(bench: Opening, encoder_name: str) -> int | None:
     """The fold that an adapted encoder has not learnt from, None for one that read no label. InputError if it has learnt from every fold."""
-    from lab.files import read_json
-    from lab.text.encoder import find_source
-
-    record = find_source(encoder_name).folder / "adapted.json"
-    if not record.is_file():
-        return None
-    adapted = read_json(record)
-    if adapted["plan"]["layers"] == 0:
-        return None
-    if adapted.get("fold") is None:
+    learnt = bench.learnt(encoder_name)
+    if learnt is not None and learnt.fold is None:
         raise InputError(
             f"{encoder_name} was adapted to the whole train side, so figures out of fold would be of prompts that it has learnt.",
             "Read the test side's figures (train router), or adapt one that leaves a fold out: encoders adapt --fold 0.",
         )
-    return int(adapted["fold"])
+    return learnt.fold if learnt else None
 
 
 def drawn(ids: Sequence[str], share: float) -> np.ndarray:
@@ -124,11 +116,10 @@ def _latency(bench: Opening, router) -> float:
 
 def _encoder_bytes(bench: Opening, name: str) -> int:
     """Size of the graph that is served; of the model's own weights where torch serves."""
-    from lab.text.encoder import find_source
     from lab.text.onnx_export import manifest_of
     from lab.text.open_encoder import export_folder
 
-    source = find_source(bench.settings.encoder or name)
+    source = bench.encoder_source(name)
     folder = export_folder(source, bench.home.encoders)
     entry = ((manifest_of(folder) or {}).get("precisions") or {}).get(bench.precision())
     return (folder / entry["file"]).stat().st_size if entry else source.weights.stat().st_size

@@ -109,11 +109,11 @@ class Evaluating(Opening):
         key = router.sha256
         with self._lock:
             if key not in self._predictions:
-                kept = self.home.out_of_fold / f"{router.sha256[:16]}.npz"
+                kept, seen = self.home.out_of_fold / f"{router.sha256[:16]}.npz", self.learnt(router.encoder_name)
                 logits, kind = load(router.folder.path / NAME, router.sha256, index.rows), "out-of-fold"
                 if logits is None:
                     logits = load(kept, router.sha256, index.rows)
-                if logits is None and router.ours.get("recipe"):
+                if logits is None and router.ours.get("recipe") and not seen:
                     run_in_process(str(router.folder.path), (lambda done, of: progress("fit five folds", done, of)) if progress else None)
                     logits = load(kept, router.sha256, index.rows)
                 if logits is None:
@@ -132,6 +132,8 @@ class Evaluating(Opening):
             raise InputError(
                 f"Router {router.name} does not say how it was trained.", "Out-of-fold predictions need its recipe; train it in the lab."
             )
+        if self.learnt(router.encoder_name):
+            raise InputError(f"The encoder of {router.name} has itself learnt these prompts, so answers out of fold would flatter.", "Read its figures on the test side.")
         index = self.corpus_index(router.encoder_name)
         primary, also = place_labels(router, index.rows, self.taxonomy)
         validation = np.asarray([side == "valid" for side in index.splits])

@@ -27,7 +27,8 @@ from lab.router.folder import META, OURS, WEIGHTS, stamp
 from lab.router.router import Router
 from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
-from lab.text.encoder import AUTO, Encoder
+from lab.text.adapted import Learnt, learnt
+from lab.text.encoder import AUTO, Encoder, Source, find_source
 from lab.text.open_encoder import open_encoder
 from lab.text.vectors import VectorCache
 
@@ -222,8 +223,16 @@ class Opening:
         name = self.settings.encoder or name
         with self._lock:
             if (name, precision) not in self._encoders:
-                self._encoders[name, precision] = open_encoder(name, self.home.encoders, precision, self.say)
+                self._encoders[name, precision] = open_encoder(name, self.home.encoders, precision, self.say, self.home.adapted)
             return self._encoders[name, precision]
+
+    def encoder_source(self, name: str) -> Source:
+        """The files of what :meth:`encoder` opens."""
+        return find_source(self.settings.encoder or name, self.home.adapted)
+
+    def learnt(self, encoder_name: str) -> Learnt | None:
+        """What the encoder learnt from labels, None if nothing: only then a head that has not seen a prompt makes a router that has not."""
+        return learnt(self.encoder_source(encoder_name).folder)
 
     def precision(self, router: Router | None = None) -> str:
         """What serves: ``Settings.precision``; where that is left to the lab, int8-fast for a router that it is faithful to, int8 otherwise."""

@@ -100,7 +100,7 @@ class Queueing(Curating, Evaluating, Probing):
         with self.database.read() as connection:
             after = log.newest(connection)
             audited = log.decided_in(connection, name)
-        material = self._material(self.router(router), name, progress)
+        material = self._material(self._impartial(router), name, progress)
         if progress:
             progress(f"build “{CATALOGUE[name].title}”", 1, 2)
         found = queues.build(name, material)
@@ -109,6 +109,11 @@ class Queueing(Curating, Evaluating, Probing):
         with self.database.write() as connection:
             queue_store.replace(connection, name, items, actor.name, after, bound_to, found.note)
         return next(one for one in self.queues() if one.name == name)
+
+    def _impartial(self, given: str | None) -> Router:
+        """The router that is named, else the one that serves; the default one if that one's encoder has learnt the very labels in question."""
+        router = self.router(given)
+        return router if given or not self.learnt(router.encoder_name) else self.router(self.settings.default_router)
 
     def live_index(self, encoder_name: str, progress: Progress | None = None) -> LiveIndex:
         """Vectors from the cache, new prompts encoded. Prompts are only ever added, so their number says whether it is up to date."""

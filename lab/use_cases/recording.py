@@ -25,7 +25,6 @@ from lab.release.records import check_records, diff_records, export_records, rec
 from lab.release.versions import Broken, Version
 from lab.router.folder import METRICS
 from lab.router.lexical_file import LEXICAL
-from lab.text.encoder import find_source
 from lab.use_cases.examining import Examining
 from lab.use_cases.opening import Progress
 
@@ -76,7 +75,7 @@ class Recording(Examining):
     def version_facts(self, given: str) -> Facts:
         version = self.version(given)
         try:
-            parameters = count_parameters(find_source(self.settings.encoder or version.router.encoder_name).weights)
+            parameters = count_parameters(self.encoder_source(version.router.encoder_name).weights)
         except EncoderError:
             parameters = None  # the records say that it is not known
         return facts_of(version, parameters)

@@ -14,12 +14,13 @@ from lab.corpus.provenance import stated_sources
 from lab.curation.intake import SHIPPED
 from lab.curation.state import Actor
 from lab.database.connect import now
-from lab.errors import InputError, SettingsError
+from lab.errors import ArtefactError, InputError, SettingsError
 from lab.release import gateway, jobs, promotions
 from lab.release.gate import Verdict, may_promote, override
 from lab.release.promotions import Promotion
 from lab.release.snapshot import take_snapshot
 from lab.release.versions import Broken, Problem, Version, find_version, list_versions, publish, read_version, verify
+from lab.text.adapted import NAME, keep, kept, name_of
 from lab.use_cases.collecting import Collecting
 
 RETRAIN, GATE = "retrain", "gate"
@@ -144,7 +145,11 @@ class Registry(Collecting):
 
     def mirror(self) -> Version:
         """Make the serving folder show the champion. A damaged champion changes nothing: what served keeps serving."""
-        return gateway.mirror(self.home.serving, self._champion)
+        return gateway.mirror(self.home.serving, self._champion, self._encoder_of)
+
+    def _encoder_of(self, version: Version) -> Path | None:
+        """The folder of the adapted encoder that it reads, None where it reads a public one. EncoderError if it is not here."""
+        return kept(version.router.encoder_name, self.home.adapted)
 
     def promote(self, actor: Actor, given: str, replaced: str, reason: str = "") -> Promotion:
         """``given`` serves from now on, for every session. ``replaced``: the champion's id that the screen showed.
@@ -154,6 +159,7 @@ class Registry(Collecting):
         """
         self.require(actor, "maintainer")
         version = gateway.reread(self._registry, self.version(given))
+        self._encoder_of(version)  # one that could not answer is not promoted
         before = {one.version for one in self.promotion_history()}
         action, record = ("rollback", {}) if version.id in before else ("promote", self._permission(actor, version, replaced, reason))
         done = promotions.add(self.database, actor, version.id, replaced, action, record, reason.strip())
@@ -177,11 +183,17 @@ class Registry(Collecting):
         """A router folder from elsewhere; what it does not say is listed in its ``about``."""
         self.require(actor, "maintainer")
         about = {"name": name or folder.resolve().name, "made_at_utc": now(), "who": actor.name, "verified": actor.verified}
+        for one in folder.iterdir():
+            if NAME.fullmatch(one.name) and one.is_dir():
+                if name_of(one) != one.name:
+                    raise ArtefactError(f"{one} does not hold the weights that its name states.", "Export the router again.")
+                keep(one, self.home.adapted)
         return gateway.import_folder(self._registry, folder, about=about)
 
     def export_version(self, given: str, folder: Path) -> Path:
         """The three files that a gateway loads."""
-        return gateway.export(self.version(given), folder)
+        version = self.version(given)
+        return gateway.export(version, folder, self._encoder_of(version))
 
     def plain_loss(self, given: str) -> str:
         """What a gateway that knows no n-grams loses of a version; "" for nothing."""

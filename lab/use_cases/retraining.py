@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from lab.release.gate_statistics import train_test_pairs
 from lab.release.golden import read_golden, run_golden
 from lab.release.snapshot import take_snapshot
 from lab.release.versions import Version, publish, same_scores
+from lab.router.adapt import Plan as Deep
 from lab.router.dataset import Dataset
 from lab.router.recipe import Recipe
 from lab.router.router import Router
@@ -63,16 +64,28 @@ class Retraining(Previewing):
 
     # jobs in processes of their own
 
-    def start_retrain(self, actor: Actor, recipe: str = "", changes: Mapping[str, Any] | None = None, anyway: bool = False) -> jobs.Job:
-        """Start a retrain in a process of its own session, so that it outlives this one. InputError if it may not start."""
+    def start_retrain(
+        self, actor: Actor, recipe: str = "", changes: Mapping[str, Any] | None = None, anyway: bool = False, adapt: Mapping[str, Any] | None = None
+    ) -> jobs.Job:
+        """Start a retrain in a process of its own session, so that it outlives this one. InputError if it may not start.
+
+        ``adapt`` (fields of lab.router.adapt.Plan) makes it a deep one: the encoder is adapted to the train side first.
+        """
         self.require(actor, "maintainer")
         params = {"recipe": recipe or self._champion_recipe(), "changes": checked(changes or {})}
+        if adapt is not None:
+            params["adapt"] = asdict(self._deep_plan(adapt))
         if params["recipe"] not in self.recipes:
             raise InputError(f"There is no recipe '{params['recipe']}'.", f"Known are: {', '.join(self.recipes)}.")
         blocked = "" if anyway else self.retrain_plan().blocked
         if blocked:
             raise InputError(blocked, "Relabel first, or start it all the same (--anyway).")
         return self._launch(actor, RETRAIN, params)
+
+    def _deep_plan(self, given: Mapping[str, Any]) -> Deep:
+        if self.settings.encoder:
+            raise InputError("ROUTER_LAB_ENCODER names one encoder for every router, so an adapted one would not be used.", "Unset it, or retrain without adapting.")
+        return Deep(**given)
 
     def start_gate(self, actor: Actor, given: str) -> jobs.Job:
         """Hold a version (an imported one, or one that was judged against an earlier champion) against the champion of now."""
@@ -133,7 +146,10 @@ class Retraining(Previewing):
         recipe = self.recipes[job.params["recipe"]].with_changes(**job.params["changes"])
         champion = self.champion()
         with tempfile.TemporaryDirectory(prefix="router-lab-") as scratch:
-            version, known = self._make(job, Path(scratch) / "router", dataset, revision, recipe, champion, told)
+            encoder_name = champion.router.encoder_name
+            if "adapt" in job.params:
+                encoder_name = self._adapt(Path(scratch) / "encoder", dataset, encoder_name, Deep(**job.params["adapt"]), told)
+            version, known = self._make(job, Path(scratch) / "router", dataset, revision, recipe, champion, encoder_name, told)
         told("gate", 0, 1)
         verdict = self.judge(version, champion, dataset, known)
         told("gate", 1, 1)
@@ -143,14 +159,35 @@ class Retraining(Previewing):
             "after": self._confusions(version, dataset), "seconds": time.monotonic() - started, "stages": told.seconds(),
         }  # fmt: skip
 
-    def _make(self, job: jobs.Job, folder: Path, dataset: Dataset, revision: int, recipe: Recipe, champion: Version, told: _Told) -> tuple[Version, Known]:
-        """Train, measure, predict out of fold, publish. What the gate asks of both is measured while the folds are fitted."""
+    def _adapt(self, folder: Path, dataset: Dataset, encoder_name: str, plan: Deep, told: _Told) -> str:
+        """Adapt what the champion's encoder was before any adaptation; the name under which it is kept."""
+        from lab.text.adapted import keep
+        from lab.use_cases.adapting import adapt_to
+
+        before = self.learnt(encoder_name)
+        source = self.encoder_source(before.base if before and before.base else encoder_name)
+        told("adapt: lower layers", 0, len(dataset.rows))
+        account = adapt_to(
+            dataset, source, folder, plan, progress=lambda stage, done, of: told(f"adapt: {stage}", done, of),
+            told=lambda epoch, loss, top1: told.point({"stage": "encoder", "epoch": epoch, "train_loss": loss, "valid_top1": top1}),
+        )  # fmt: skip
+        name = keep(folder, self.home.adapted)
+        told.line(f"Encoder {name}: {source.name}, {plan.layers} upper layers trained on {account['rows']:,} prompts for {plan.epochs} epochs.")
+        return name
+
+    def _make(
+        self, job: jobs.Job, folder: Path, dataset: Dataset, revision: int, recipe: Recipe, champion: Version, encoder_name: str, told: _Told
+    ) -> tuple[Version, Known]:
+        """Train, measure, predict out of fold, publish. What the gate asks of both is measured while the folds are fitted.
+
+        There are no predictions out of fold where the encoder itself has learnt the prompts: they would flatter.
+        """
         from lab.evaluation.out_of_fold import NAME, save
 
-        began, encoder, texts = time.monotonic(), self.encoder(champion.router.encoder_name, REFERENCE), [row.text for row in dataset.rows]
+        began, encoder, texts = time.monotonic(), self.encoder(encoder_name, REFERENCE), [row.text for row in dataset.rows]
         told("encode", 0, len(texts))
         vectors = self.vectors.encode(encoder, texts, lambda done, of: told("encode", done, of))
-        with Folds(dataset, vectors, recipe) as folds:
+        with contextlib.nullcontext() if self.learnt(encoder_name) else Folds(dataset, vectors, recipe) as folds:
             router = self._train(folder, dataset, encoder, recipe, told)
             told("behaviour", 0, 2)
             report = self.behaviour(router)
@@ -159,8 +196,8 @@ class Retraining(Previewing):
                 "": self._evaluated("", router, _trained_on(dataset), dataset, report), champion.id: self._version_evaluated(champion, dataset)
             })  # fmt: skip
             told("behaviour", 2, 2)
-            logits = folds.logits(router, told)
-        save(folder / NAME, router.sha256, dataset.rows, logits)
+            if folds is not None:
+                save(folder / NAME, router.sha256, dataset.rows, folds.logits(router, told))
         name = self._next_name()
         about = {
             "origin": "retrain", "name": name, "made_at_utc": now(), "who": job.who, "verified": job.verified, "parent": champion.id, "job": job.id,

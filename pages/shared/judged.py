@@ -11,6 +11,7 @@ from lab.evaluation.curves import LENGTHS, length_group
 from lab.evaluation.out_of_fold import Predictions
 from pages.shared.frame import bench
 
+UNKNOWN_RECIPE = "The router's recipe is not known: its training prompts may be among these."
 TEST, FOLDS = "Test side", "Whole corpus, out-of-fold"
 
 
@@ -83,7 +84,10 @@ def binding(judged: Judged) -> None:
     """The line that says what the figures belong to."""
     p = judged.predictions
     unknown = int((~p.known).sum())
-    flat = " **The router's recipe is not known: its training prompts may be among these.**" if p.kind == "direct" else ""
+    flat = ""
+    if p.kind == "direct":
+        learnt = bench().learnt(p.router.encoder_name)
+        flat = f" **{'Its encoder has learnt the train side, so these figures flatter: read the test side.' if learnt else UNKNOWN_RECIPE}**"
     left = f" · {unknown:,} prompts whose label it does not have are left out" if unknown else ""
     st.caption(
         f"Router {p.router.name} `{p.router.sha256[:12]}` · {p.kind} · {int(judged.keep.sum()):,} prompts `{p.corpus_sha256[:12]}`{left} · intervals 95 %.{flat}"

@@ -13,8 +13,9 @@ from pages.shared import people
 from pages.shared.frame import bench, literal
 from pages.shared.ship_common import NAME_FIRST, STATES, doing, moment, name_of, pairs_view, promote, signed, verdict_view
 
+ADAPT, ADAPTING = "Adapt the encoder", "adapt: "
 STAGES = {
-    "": "Starting", "starting": "Starting", "read the labels": "Read the labels", "give new prompts a side of the split": "Read the labels", "encode": "Encode prompts",
+    "": "Starting", "starting": "Starting", "read the labels": "Read the labels", "give new prompts a side of the split": "Read the labels", "adapt": ADAPT, "encode": "Encode prompts",
     "train": "Train", "evaluate": "Evaluate on the test side", "behaviour": "Behavioural suites", "out-of-fold": "Predict out of fold", "copy": "Publish the version",
     "check": "Publish the version", "gate": "Hold it against the champion", "learning curves": "Fit learning curves",
 }  # fmt: skip
@@ -39,11 +40,13 @@ def _running(job_id: str, person: Actor | None) -> None:
         _head(job)
         share = job.done / job.total if job.total else 0.0
         stages = list(dict.fromkeys(STAGES.values()))
-        said = STAGES.get(job.stage, job.stage)
-        count = f" · {job.done:,} of {job.total:,}" if job.total > 1 else ""
+        said = ADAPT if job.stage.startswith(ADAPTING) else STAGES.get(job.stage, job.stage)
+        part = f" · {job.stage.removeprefix(ADAPTING)}" if said == ADAPT else ""
+        count = f"{part} · {job.done:,} of {job.total:,}" if job.total > 1 else part
         st.progress(min(1.0, share), literal(f"{said}{count}" if job.status == "running" else "Queued"))
         if said in stages and job.kind == "retrain":
-            order = [one for one in stages if one not in ("Starting", "Fit learning curves")]
+            out = ("Starting", "Fit learning curves", *(("Predict out of fold",) if "adapt" in job.params else (ADAPT,)))
+            order = [one for one in stages if one not in out]
             here = order.index(said) if said in order else -1
             st.caption(" → ".join(f"**{one}**" if n == here else f"{one} ✓" if n < here else one for n, one in enumerate(order)))
         _curves(job)
@@ -63,28 +66,35 @@ def _cancel(actor: Actor, job_id: str) -> str:
 
 def _head(job: Job) -> None:
     icon, meaning = STATES[job.status]
-    what = {"retrain": "Retrain", "gate": "Gate"}.get(job.kind, job.kind.capitalize())
+    what = "Deep retrain" if "adapt" in job.params else {"retrain": "Retrain", "gate": "Gate"}.get(job.kind, job.kind.capitalize())
     st.markdown(f"{icon} **{what} {job.status}** · {literal(signed(job.who, job.verified))} · {moment(job.created_at_utc)} · `{job.id[:12]}`")
     changes = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in job.params.get("changes", {}).items())
     about = f"Recipe {job.params['recipe']}{', ' + changes if changes else ''}. " if "recipe" in job.params else ""
+    if "adapt" in job.params:
+        about = f"Encoder: {job.params['adapt']['layers']} layers, {job.params['adapt']['epochs']} epochs. {about}"
     st.caption(literal(about) + meaning)
 
 
 def _curves(job: Job) -> None:
     points = [value for _, _, value in bench().job_log(job.id, "point")]
-    if not points:
-        return
-    frame = pd.DataFrame(points)
+    for stage, title in (("encoder", "Encoder: "), ("", "")):
+        some = [one for one in points if one.get("stage", "") == stage]
+        if some:
+            _curve_pair(f"{stage}{job.id}", pd.DataFrame(some), title)
+
+
+def _curve_pair(key: str, frame: pd.DataFrame, of: str) -> None:
     left, right = st.columns(2)
-    for cell, column, title, colour, style in ((left, "train_loss", "Training loss", BLUE, ""), (right, "valid_top1", "Top-1 on validation prompts", ORANGE, ".0%")):
+    for cell, column, title, colour, style in ((left, "train_loss", "training loss", BLUE, ""), (right, "valid_top1", "top-1 on validation prompts", ORANGE, ".0%")):
         if frame[column].isna().all():
             continue
+        title = (of + title)[0].upper() + (of + title)[1:]
         figure = go.Figure(go.Scatter(x=frame["epoch"], y=frame[column], mode="lines+markers" if len(frame) < 10 else "lines", line_color=colour))
         figure.update_layout(height=190, margin={"l": 10, "r": 10, "t": 34, "b": 10}, title=title)
         figure.update_xaxes(title="epoch", rangemode="tozero")
         figure.update_yaxes(tickformat=style, automargin=True)
         last = f"{frame[column].iloc[-1]:{style or '.3f'}}"
-        cell.plotly_chart(figure, width="stretch", key=f"{column}-{job.id}", config={"displayModeBar": False}, alt=f"{title} by epoch, last {last}")
+        cell.plotly_chart(figure, width="stretch", key=f"{column}-{key}", config={"displayModeBar": False}, alt=f"{title} by epoch, last {last}")
 
 
 def _log(job: Job, expanded: bool) -> None:
