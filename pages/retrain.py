@@ -8,7 +8,6 @@ import streamlit as st
 from lab.curation.state import Actor
 from lab.errors import LabError
 from lab.release.jobs import Job
-from lab.router.adapt import SECONDS
 from lab.router.adapt import Plan as Deep
 from lab.use_cases.job_work import LIMITS
 from lab.use_cases.previewing import Plan
@@ -120,10 +119,11 @@ def _depth(plan: Plan) -> dict | None:
     one, two = st.columns(2)
     layers = one.number_input("Layers to train", 1, DEEPEST, usual.layers, key="layers", help="Of the encoder, from the top. Those below stay as they are.")
     epochs = two.number_input("Epochs of the encoder", 1, 10, usual.epochs, key="encoder-epochs")
-    minutes = plan.rows["train"] * layers * epochs * SECONDS / 60
+    minutes = Deep(int(layers), int(epochs)).seconds(sum(plan.rows.values())) / 60
     st.caption(
         f"{max(1, minutes / 3):.0f} to {max(2, minutes):.0f} minutes on two cores: the encoder learns the labels too, then the rest as in a quick one. Measured on the shipped corpus, "
-        "one fold of five: all six layers 76.7 % top-1 [74.9, 78.1], the frozen encoder 75.3 %. Such a version has no answers out of fold, since its encoder has learnt the prompts."
+        "one fold of five (n 3,019): macro-F1 76.7 % [74.9, 78.1] with all six layers, about 75.4 % with the frozen encoder. Such a version has no answers out of fold, since its encoder "
+        "has learnt the prompts."
     )
     return {"layers": int(layers), "epochs": int(epochs)}
 
@@ -131,6 +131,7 @@ def _depth(plan: Plan) -> dict | None:
 def _begin(actor: Actor, recipe: str, changes: dict, anyway: bool, adapt: dict | None) -> None:
     try:
         st.query_params["job"] = bench().start_retrain(actor, recipe, changes, anyway, adapt).id
+        st.toast("It has started: its progress is at the top of this page.", icon=":material/model_training:")
         st.session_state.pop("left", None)
     except LabError as error:
         say("error", literal(f"{error.what} {error.fix}"))

@@ -71,7 +71,7 @@ def _head(job: Job) -> None:
     changes = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in job.params.get("changes", {}).items())
     about = f"Recipe {job.params['recipe']}{', ' + changes if changes else ''}. " if "recipe" in job.params else ""
     if "adapt" in job.params:
-        about = f"Encoder: {job.params['adapt']['layers']} layers, {job.params['adapt']['epochs']} epochs. {about}"
+        about = f"Encoder: layers trained {job.params['adapt']['layers']}, epochs {job.params['adapt']['epochs']}. {about}"
     st.caption(literal(about) + meaning)
 
 
