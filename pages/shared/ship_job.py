@@ -91,8 +91,9 @@ def _curve_pair(key: str, frame: pd.DataFrame, of: str) -> None:
         title = (of + title)[0].upper() + (of + title)[1:]
         figure = go.Figure(go.Scatter(x=frame["epoch"], y=frame[column], mode="lines+markers" if len(frame) < 10 else "lines", line_color=colour))
         figure.update_layout(height=190, margin={"l": 10, "r": 10, "t": 34, "b": 10}, title=title)
-        figure.update_xaxes(title="epoch", rangemode="tozero")
-        figure.update_yaxes(tickformat=style, automargin=True)
+        few, highest = len(frame) < 10, float(frame[column].max())
+        figure.update_xaxes(title="epoch", rangemode="tozero", dtick=1 if few else None)
+        figure.update_yaxes(tickformat=style, automargin=True, range=[0, 1 if style else 1.2 * highest] if few else None)
         last = f"{frame[column].iloc[-1]:{style or '.3f'}}"
         cell.plotly_chart(figure, width="stretch", key=f"{column}-{key}", config={"displayModeBar": False}, alt=f"{title} by epoch, last {last}")
 
