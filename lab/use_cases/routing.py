@@ -87,7 +87,7 @@ class Routing(Probing):
         vector = encoder.encode([prepared])[0]
         encoded = time.perf_counter()
         scored = router.score(vector, lexical=beside.result() if beside else None)
-        decision, outside = self._decide(router, scored, vector, target, guard)
+        decision, outside = self._decide(router, scored, vector, prepared, target, guard)
         done = time.perf_counter()
         timings = {
             "prepare": (ready - start) * 1e3,
@@ -120,12 +120,14 @@ class Routing(Probing):
         out = []
         for text, vector in zip(texts, vectors, strict=True):
             scored = router.score(vector, text)
-            decision, outside = self._decide(router, scored, vector, target, guard)
+            decision, outside = self._decide(router, scored, vector, text, target, guard)
             out.append(self._route(router, encoder, scored, decision, outside, text, top_k, each))
         return out
 
-    def _decide(self, router: Router, scored: Scored, vector: np.ndarray, target: float, guard: bool) -> tuple[Decision, dict | None]:
+    def _decide(self, router: Router, scored: Scored, vector: np.ndarray, text: str, target: float, guard: bool) -> tuple[Decision, dict | None]:
         decision = router.decide(scored, target)
+        if not any(map(str.isalnum, text)):
+            decision = replace(decision, domain=None, abstained=True, reason="the prompt has no letter and no digit, so nothing says what it is about")
         if not guard:
             return decision, None
         outside = self.ood_detector(router).judge(vector)

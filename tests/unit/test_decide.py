@@ -315,3 +315,12 @@ def test_the_guard_gives_its_own_reason(bench):
         del bench.ood_detector
     assert route.decision.domain is None and route.backend is None
     assert "unlike the training prompts" in route.decision.reason
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("text", ["!!!", "🙂 …", "— ?"])
+def test_a_prompt_without_a_letter_or_digit_is_answered_by_no_domain(bench, text):
+    one, (many,) = bench.route(text, "lab-47"), bench.route_many([text], "lab-47")
+    assert one.decision.abstained and "no letter and no digit" in one.decision.reason and one.backend is None
+    assert many.decision == one.decision
+    assert not bench.route("¿ STM32 ?", "lab-47").decision.reason.startswith("the prompt has no letter")
