@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from lab.errors import LabError
+from lab.text.adapted import kept
 from lab.text.encoder import MINILM, PACKAGED, find_source
 from lab.text.open_encoder import current_manifest, export_folder
 from lab.workbench import Workbench
@@ -83,6 +84,7 @@ def _routers(bench: Workbench) -> list[Check]:
     for name in bench.router_names():
         try:
             router = bench.router(name)
+            kept(router.encoder_name, bench.home.adapted)  # an adapted encoder that is gone is said here
             precision = bench.precision(router)
             served = ((router.metrics or {}).get("drift") or {}).get(precision)
             agreement = (

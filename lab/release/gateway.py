@@ -56,7 +56,7 @@ def plain_loss(version: Version) -> str:
 
 def _with_encoder(version: Version) -> str:
     name = version.router.encoder_name
-    return f"It reads the adapted encoder {name}, whose folder lies beside the files." if NAME.fullmatch(name) else ""
+    return f"It reads the adapted encoder {name}, whose folder the serving folder and export-router have beside the files, a zip and a push have not." if NAME.fullmatch(name) else ""
 
 
 def _without_ngrams(version: Version) -> str:
