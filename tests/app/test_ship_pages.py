@@ -107,6 +107,18 @@ def test_a_click_shows_running_at_once_and_a_reload_and_a_link_show_it_too(small
     assert "Retrain cancelled" in shown(opened("retrain")) and "nothing was changed" in shown(opened("retrain"))
 
 
+def test_a_deep_retrain_is_chosen_with_its_layers_estimated_and_shown_as_one(small, no_process):
+    app = opened("retrain")
+    depth = next(one for one in app.get("button_group") if one.label == "How deep")
+    app = depth.set_value("Deep").run()
+    assert "minutes on two cores" in shown(app) and "no answers out of fold" in shown(app)
+    app = next(one for one in app.number_input if one.label == "Layers to train").set_value(2).run()
+    app = button(app, "Deep retrain").click().run()
+    assert not app.exception and "Deep retrain running" in shown(app) and "Adapt the encoder" in shown(app) and "Predict out of fold" not in shown(app)
+    job = small.recent_jobs()[0]
+    assert {"layers": 2, "epochs": 3}.items() <= job.params["adapt"].items()
+
+
 @pytest.mark.parametrize(("status", "error"), [("failed", "No space left on device <b>"), ("lost", "The worker gave no sign of life")])
 def test_a_job_that_ended_badly_says_so_in_a_sentence(small, no_process, status, error):
     job = small.start_retrain(small.actor("Anna"), anyway=True)
