@@ -27,7 +27,7 @@ from lab.router.folder import META, OURS, WEIGHTS, stamp
 from lab.router.router import Router
 from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
-from lab.text.adapted import Learnt, learnt
+from lab.text.adapted import Learnt, kept, learnt
 from lab.text.encoder import AUTO, Encoder, Source, find_source
 from lab.text.open_encoder import open_encoder
 from lab.text.vectors import VectorCache
@@ -232,7 +232,8 @@ class Opening:
 
     def learnt(self, encoder_name: str) -> Learnt | None:
         """What the encoder learnt from labels, None if nothing: only then a head that has not seen a prompt makes a router that has not."""
-        return learnt(self.encoder_source(encoder_name).folder)
+        name = self.settings.encoder or encoder_name
+        return learnt(kept(name, self.home.adapted) or Path(name).expanduser())  # one from a package or a hub is no folder here, and has read no label of ours
 
     def precision(self, router: Router | None = None) -> str:
         """What serves: ``Settings.precision``; where that is left to the lab, int8-fast for a router that it is faithful to, int8 otherwise."""

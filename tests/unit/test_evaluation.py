@@ -206,7 +206,7 @@ def test_a_larger_share_of_the_corpus_holds_the_smaller_one():
 
 
 @pytest.mark.parametrize(("record", "fold"), [(None, None), ({"plan": {"layers": 0}, "fold": None}, None), ({"plan": {"layers": 2}, "fold": 3}, 3), ({"plan": {"layers": 2}, "fold": None}, "refused")])
-def test_figures_out_of_fold_of_an_adapted_encoder_are_of_prompts_it_has_not_seen(tmp_path, record, fold):
+def test_figures_out_of_fold_of_an_adapted_encoder_are_of_prompts_it_has_not_seen(bench, tmp_path, record, fold):
     from lab.errors import InputError
     from lab.use_cases.ablating import _fold_left_out
 
@@ -216,9 +216,9 @@ def test_figures_out_of_fold_of_an_adapted_encoder_are_of_prompts_it_has_not_see
         (tmp_path / "adapted.json").write_text(json.dumps(record))
     if fold == "refused":
         with pytest.raises(InputError, match="has learnt"):
-            _fold_left_out(str(tmp_path))
+            _fold_left_out(bench, str(tmp_path))
     else:
-        assert _fold_left_out(str(tmp_path)) == fold
+        assert _fold_left_out(bench, str(tmp_path)) == fold
 
 
 def test_kept_predictions_are_bound_to_router_corpus_and_order(tmp_path):
