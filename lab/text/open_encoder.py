@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.errors import EncoderError
 from lab.files import check_output
+from lab.text.adapted import NAME
 from lab.text.encoder import PRECISIONS, Encoder, Source, find_source
 from lab.text.onnx_export import export, manifest_of
 
@@ -52,3 +53,10 @@ def open_encoder(
     from lab.text.onnx_encoder import OnnxEncoder
 
     return OnnxEncoder(folder, manifest, precision)
+
+
+def as_named(name: str, encoder: Encoder) -> Encoder:
+    """The encoder; EncoderError for an adapted one whose weights are not those that its name states."""
+    if NAME.fullmatch(name) and f"@{name.removeprefix('adapted-')}+" not in encoder.id:
+        raise EncoderError(f"{name} holds other weights than its name states: it is {encoder.id}.", "Restore its folder from an exported router, or promote another version.")
+    return encoder

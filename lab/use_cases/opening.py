@@ -29,7 +29,7 @@ from lab.settings import Settings
 from lab.taxonomy import Backends, Taxonomy
 from lab.text.adapted import Learnt, kept, learnt
 from lab.text.encoder import AUTO, Encoder, Source, find_source
-from lab.text.open_encoder import open_encoder
+from lab.text.open_encoder import as_named, open_encoder
 from lab.text.vectors import VectorCache
 
 Progress = Callable[[str, int, int], None]
@@ -223,7 +223,7 @@ class Opening:
         name = self.settings.encoder or name
         with self._lock:
             if (name, precision) not in self._encoders:
-                self._encoders[name, precision] = open_encoder(name, self.home.encoders, precision, self.say, self.home.adapted)
+                self._encoders[name, precision] = as_named(name, open_encoder(name, self.home.encoders, precision, self.say, self.home.adapted))
             return self._encoders[name, precision]
 
     def encoder_source(self, name: str) -> Source:

@@ -88,6 +88,18 @@ def test_without_its_encoder_it_is_not_promoted_and_says_where_to_find_it(lab, v
         shutil.move(tmp_path / "away", folder)
 
 
+def test_other_weights_under_its_name_are_refused(lab, version):
+    from types import SimpleNamespace
+
+    from lab.text.open_encoder import as_named
+
+    name = version.router.encoder_name
+    encoder = lab.encoder(name, "fp32")
+    assert as_named(name, encoder) is encoder
+    with pytest.raises(EncoderError, match="other weights"):
+        as_named(name, SimpleNamespace(id=encoder.id.replace("@", "@0", 1)))
+
+
 @pytest.mark.parametrize("adapt", [{"layers": 99}, {"epochs": 0}])
 def test_what_cannot_be_trained_is_refused_before_a_job_is_made(lab, adapt):
     with pytest.raises(InputError, match="Use a number"):
